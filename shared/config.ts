@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { PipelineError } from './errors.ts';
+
+/** Environment variables as a process received them. */
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Parses the environment with one zod object made of the slices a process needs.
+ * All problems are reported at once, by name and **never by value**; empty means unset.
+ *
+ * @throws PipelineError CONFIG_INVALID naming every variable that is missing or wrong.
+ */
+export function parseConfig<S extends z.ZodRawShape>(env: Env, shape: S): z.output<z.ZodObject<S>> {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const result = z.object(shape).safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    const name = issue.path.join('.');
+    return given[name] === undefined ? `${name} is not set` : `${name} ${issue.message}`;
+  });
+  throw new PipelineError(
+    'CONFIG_INVALID',
+    `${[...new Set(problems)].join('; ')} (for the local stack: eval "$(npx sluice stack env)")`,
+  );
+}
+
+/** An integer within bounds, from text. */
+export function integer(bounds: { min: number; max: number; default: number }) {
+  const message = `must be a whole number from ${bounds.min} to ${bounds.max}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, message)
+    .transform(Number)
+    .refine((n) => n >= bounds.min && n <= bounds.max, message)
+    .default(bounds.default);
+}
+
+export const environmentSlice = {
+  SLUICE_ENV: z.enum(['dev', 'qa', 'prod'], 'must be dev, qa or prod').default('dev'),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'must be a pino level')
+    .default('info'),
+};
+
+export const kafkaSlice = {
+  KAFKA_BROKERS: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .refine(
+      (list) => list.every((part) => /^[^:\s]+:\d{1,5}$/.test(part)),
+      'must be HOST:PORT, comma-separated',
+    ),
+};
+
+const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,200}$/, 'must be a Kafka topic name');
+export const rawTopicSlice = { RAW_TOPIC: topicName.default('user-logins.raw') };
+export const deadLetterTopicSlice = { DEAD_LETTER_TOPIC: topicName.default('user-logins.dead') };
+export const writerGroupSlice = { WRITER_GROUP: topicName.default('sluice-writer') };
+
+export const sqsSlice = {
+  AWS_REGION: z.string(),
+  AWS_ENDPOINT_URL_SQS: z.url('must be a URL').optional(),
+  SQS_QUEUE_URL: z.url('must be a URL'),
+};
+
+export const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL');
+
+export const vaultSlice = {
+  VAULT_URL: z.string().regex(/^file:./, 'must be file:DIRECTORY (other vaults come later)'),
+};

@@ -1,0 +1,45 @@
+/** A message as received: what the connector needs of it and nothing else. */
+export interface QueueMessage {
+  readonly messageId: string;
+  readonly receiptHandle: string;
+  readonly body: string;
+  /** SQS `SentTimestamp`, milliseconds since the epoch. */
+  readonly sentAtMs: number;
+  readonly receiveCount: number;
+  /** Present on FIFO queues. */
+  readonly groupId?: string;
+  /** String, Number and Binary message attributes, as bytes. */
+  readonly attributes: Readonly<Record<string, Buffer>>;
+  /** `AWSTraceHeader`, when the producer set one. */
+  readonly traceHeader?: string;
+}
+
+/** What the answer to a batch call says of one entry that failed. `senderFault`: asking again cannot help. */
+export interface FailedEntry {
+  readonly receiptHandle: string;
+  readonly code: string;
+  readonly senderFault: boolean;
+}
+
+/** The five SQS calls in use, narrowed (ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch, GetQueueAttributes, SendMessageBatch). */
+export interface Queue {
+  /**
+   * Long poll for up to `max` (1–10) messages.
+   * @throws PipelineError SQS_UNAVAILABLE, SQS_FORBIDDEN, SQS_QUEUE_MISSING; resolves empty when `signal` aborts.
+   */
+  receive(options: { max: number; waitSeconds: number; signal: AbortSignal }): Promise<QueueMessage[]>;
+  /** At most ten receipt handles. Returns those that failed. */
+  delete(receiptHandles: readonly string[]): Promise<FailedEntry[]>;
+  /** At most ten. 0 seconds hands them back. Returns those that failed. */
+  changeVisibility(receiptHandles: readonly string[], seconds: number): Promise<FailedEntry[]>;
+  attributes(): Promise<QueueAttributes>;
+}
+
+export interface QueueAttributes {
+  readonly visibilityTimeoutSeconds: number;
+  readonly fifo: boolean;
+  /** Waiting, in flight and delayed: SQS calls all of them approximate. */
+  readonly visible: number;
+  readonly inFlight: number;
+  readonly delayed: number;
+}
