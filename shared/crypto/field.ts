@@ -64,7 +64,14 @@ export class FieldSealer {
     sealed.writeBigInt64BE(this.dekId, 2);
     const nonce = sealed.subarray(10, headerBytes);
     this.#nonces.next(nonce);
-    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.subarray(headerBytes), message, aad, null, nonce, this.#key);
+    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
+      sealed.subarray(headerBytes),
+      message,
+      aad,
+      null,
+      nonce,
+      this.#key,
+    );
     this.#seals += 1;
     return sealed;
   }

@@ -1,0 +1,142 @@
+import {
+  bigint,
+  customType,
+  date,
+  integer,
+  pgTable,
+  primaryKey,
+  timestamp,
+  uuid,
+  varchar,
+} from 'drizzle-orm/pg-core';
+import { z } from 'zod';
+import type { DeadLetterCode } from '../errors.ts';
+import { appVersionNumber } from './app-version.ts';
+import { canonicalIp } from './ip-address.ts';
+import { parseBody } from './parse-body.ts';
+import type { Parsed, Refusal, Stream } from './stream.ts';
+
+/** Issues carry a code of the catalogue as their message, so that zod stays the one contract. */
+function code(value: DeadLetterCode): DeadLetterCode {
+  return value;
+}
+
+/** Text that Postgres stores unchanged: no NUL, no half of a surrogate pair; `min` to `max` characters (code points). */
+function text(max: number, min = 1) {
+  return z
+    .string({ error: (issue) => code(issue.input === undefined ? 'MESSAGE_SHAPE' : 'FIELD_TYPE') })
+    .min(min, code('FIELD_EMPTY'))
+    .refine((value) => value.length <= max || codePoints(value) <= max, code('FIELD_TOO_LONG'))
+    .refine((value) => value.isWellFormed() && !value.includes('\u0000'), code('FIELD_TEXT'));
+}
+
+function codePoints(value: string): number {
+  let count = 0;
+  for (let i = 0; i < value.length; i++) {
+    count += 1;
+    const unit = value.charCodeAt(i);
+    if (unit >= 0xd800 && unit <= 0xdbff) i += 1;
+  }
+  return count;
+}
+
+/** The message of a login: flat, all strings; `locale` may be null or absent. Unknown fields are left out and counted. */
+export const userLoginMessage = z.object({
+  user_id: text(128),
+  app_version: text(32).refine((value) => appVersionNumber(value) !== undefined, code('APP_VERSION')),
+  device_type: text(32),
+  ip: text(64).transform((value, context) => {
+    const canonical = canonicalIp(value);
+    if (canonical !== undefined) return canonical;
+    context.addIssue({ code: 'custom', message: code('IP_ADDRESS') });
+    return z.NEVER;
+  }),
+  locale: text(32, 0).nullish(),
+  device_id: text(256),
+});
+
+export type UserLogin = z.output<typeof userLoginMessage>;
+
+const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
+
+/** Partitioned by `create_date`, one partition a UTC day: see db/migrations for what Drizzle cannot say. */
+export const userLoginsTable = pgTable(
+  'user_logins',
+  {
+    createDate: date('create_date').notNull(),
+    eventId: uuid('event_id').notNull(),
+    sentAt: timestamp('sent_at', { withTimezone: true, precision: 3 }).notNull(),
+    userId: varchar('user_id', { length: 128 }).notNull(),
+    deviceType: varchar('device_type', { length: 32 }).notNull(),
+    maskedIp: varchar('masked_ip', { length: 256 }).notNull(),
+    maskedDeviceId: varchar('masked_device_id', { length: 256 }).notNull(),
+    locale: varchar('locale', { length: 32 }),
+    appVersion: integer('app_version').notNull(),
+    appVersionText: varchar('app_version_text', { length: 32 }).notNull(),
+    ipSealed: bytea('ip_sealed').notNull(),
+    deviceIdSealed: bytea('device_id_sealed').notNull(),
+    dekId: bigint('dek_id', { mode: 'bigint' }).notNull(),
+    ingestedAt: timestamp('ingested_at', { withTimezone: true }).notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.createDate, table.eventId] })],
+);
+
+const knownFields = new Set(Object.keys(userLoginMessage.shape));
+
+/** Logins: who signed in, from where, with which device. `ip` and `device_id` are personal. */
+export const userLogins: Stream<UserLogin> = {
+  name: 'user_logins',
+  table: userLoginsTable,
+  clearColumns: [
+    { column: 'user_id', arrayType: 'text[]', value: (message) => message.user_id },
+    { column: 'device_type', arrayType: 'text[]', value: (message) => message.device_type },
+    { column: 'locale', arrayType: 'text[]', value: (message) => message.locale ?? null },
+    {
+      column: 'app_version',
+      arrayType: 'integer[]',
+      value: (message) => appVersionNumber(message.app_version) ?? null,
+    },
+    { column: 'app_version_text', arrayType: 'text[]', value: (message) => message.app_version },
+  ],
+  personalFields: [
+    { field: 'ip', sealedColumn: 'ip_sealed', maskedColumn: 'masked_ip', value: (message) => message.ip },
+    {
+      field: 'device_id',
+      sealedColumn: 'device_id_sealed',
+      maskedColumn: 'masked_device_id',
+      value: (message) => message.device_id,
+    },
+  ],
+
+  parse(body: Buffer): Parsed<UserLogin> {
+    const parsed = parseBody(body);
+    if ('refusal' in parsed) return parsed;
+    const result = userLoginMessage.safeParse(parsed.object);
+    if (!result.success) return { refusal: refusalOf(result.error) };
+    let unknownFields = 0;
+    for (const key of Object.keys(parsed.object)) if (!knownFields.has(key)) unknownFields += 1;
+    return { message: result.data, unknownFields };
+  },
+};
+
+/** The first issue decides; a missing field outweighs any other, for then it is a message of another kind. */
+function refusalOf(error: z.ZodError): Refusal {
+  const issue = error.issues.find((one) => one.message === code('MESSAGE_SHAPE')) ?? error.issues[0];
+  const field = issue?.path[0];
+  const refusal = deadLetterCodes.get(issue?.message ?? '') ?? code('MESSAGE_SHAPE');
+  return typeof field === 'string' && knownFields.has(field) ? { code: refusal, field } : { code: refusal };
+}
+
+const deadLetterCodes = new Map<string, DeadLetterCode>(
+  (
+    [
+      'MESSAGE_SHAPE',
+      'FIELD_TYPE',
+      'FIELD_EMPTY',
+      'FIELD_TOO_LONG',
+      'FIELD_TEXT',
+      'APP_VERSION',
+      'IP_ADDRESS',
+    ] as const
+  ).map((value) => [value, value]),
+);
