@@ -1,0 +1,15 @@
+import { vaultConformance } from '../shared/vault/conformance.ts';
+import { FakeVault } from './fake-vault.ts';
+
+vaultConformance('the fake', async () => {
+  const vault = new FakeVault();
+  return {
+    keeper: vault,
+    transit: vault,
+    peppers: vault,
+    privateKeys: vault,
+    async goAway() {
+      vault.failure = 'VAULT_UNAVAILABLE';
+    },
+  };
+});
