@@ -12,11 +12,13 @@ export interface Result<Row> {
 /** Where a statement runs: the pool, one connection, or a transaction. */
 export interface Session {
   /**
-   * Runs one statement built with Drizzle's `sql`. `Row` says what the statement returns: bigint and numeric as text, date
-   * and timestamptz as text, bytea as Buffer.
+   * Runs one statement built with Drizzle's `sql`. `Row` is what the statement says it returns (`SQL<Row>`): bigint and
+   * numeric as text, date and timestamptz as text, bytea as Buffer.
    * @throws PipelineError, whatever went wrong: see {@link classifyDatabaseError}.
    */
-  execute<Row extends QueryResultRow>(statement: SQL): Promise<Result<Assume<Row, QueryResultRow>>>;
+  execute<Row extends QueryResultRow>(
+    statement: SQL<Row> | SQL,
+  ): Promise<Result<Assume<Row, QueryResultRow>>>;
 }
 
 /** One connection, or a pool of them: where transactions can begin. */
@@ -84,7 +86,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
   }
 
   return {
-    execute: <Row extends QueryResultRow>(statement: SQL) =>
+    execute: <Row extends QueryResultRow>(statement: SQL<Row> | SQL) =>
       orm.execute<Row>(statement).then(resultOf, rethrow),
     transaction: (work) => withSession((connection) => connection.transaction(work)),
     withSession,
@@ -104,7 +106,7 @@ function connectionOf(client: PoolClient): PooledConnection {
   const orm = drizzle({ client });
   let broken = false;
   const connection: PooledConnection = {
-    execute: <Row extends QueryResultRow>(statement: SQL) =>
+    execute: <Row extends QueryResultRow>(statement: SQL<Row> | SQL) =>
       orm.execute<Row>(statement).then(resultOf, (error: unknown) => {
         broken ||= sqlStateOf(error) === undefined;
         return rethrow(error);
