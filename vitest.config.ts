@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config';
 /** Three tiers by suffix. A test file that no project picks up fails the run (test/tiers.test.ts). */
 export default defineConfig({
   test: {
+    reporters:
+      process.env['SLUICE_TEST_REPORT'] === undefined
+        ? ['default']
+        : ['default', ['json', { outputFile: process.env['SLUICE_TEST_REPORT'] }]],
     projects: [
       {
         test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.{int,fault}.test.ts'] },
