@@ -25,7 +25,7 @@ export async function recover(request: RecoverRequest & { json?: boolean }): Pro
 }
 
 function describe(event: RecoveredEvent): string {
-  const lines = {
+  const lines: Record<string, unknown> = {
     event: event.eventId,
     day: event.day,
     'sent at': event.sentAt,
