@@ -1,0 +1,177 @@
+import kafkajs, { type Message, type Producer, type RecordMetadata } from 'kafkajs';
+import { PipelineError } from '../errors.ts';
+import { sleep } from '../lifecycle.ts';
+import { partitionsOf, withAdmin } from './admin.ts';
+import { classifyKafkaError } from './classify.ts';
+import type { KafkaClient, OpenKafka } from './kafkajs-client.ts';
+import { errorOfCode, producedAnswer } from './kafkajs-patches.ts';
+import type { OutgoingRecord, PartitionAck, PartitionBatch, RecordProducer } from './ports.ts';
+
+/** A broker just started, or a topic just made, may be unknown for a moment; this many times is no moment. */
+const missingLooks = 3;
+const missingLookMs = 250;
+
+/** A broker that was asked to wait for its replicas answers before we give it up. */
+const answerMarginMs = 2_000;
+
+/**
+ * {@link RecordProducer} by kafkajs: acks by all in-sync replicas, zstd, no idempotence and no retries inside (kafkajs can
+ * resolve a send that lost records when a leader moves). Connects at the first call. Neither creates topics.
+ */
+export function createRecordProducer(client: KafkaClient): RecordProducer {
+  return new KafkajsProducer(client);
+}
+
+interface Connection {
+  readonly producer: Producer;
+  readonly open: OpenKafka;
+}
+
+class KafkajsProducer implements RecordProducer {
+  readonly #client: KafkaClient;
+  /** Leaders as kafkajs knew them at its last send, by topic and partition. */
+  readonly #leaders = new Map<string, Map<number, number>>();
+  /** Times in a row that a topic was unknown. */
+  readonly #missing = new Map<string, number>();
+  #learned: object | undefined;
+  #connection: Promise<Connection> | undefined;
+  #closed = false;
+
+  constructor(client: KafkaClient) {
+    this.#client = client;
+  }
+
+  partitionCount(topic: string): Promise<number> {
+    return withAdmin(this.#client, async (admin) => {
+      for (let look = 1; look <= missingLooks; look += 1) {
+        const found = await partitionsOf(admin, topic);
+        if (found !== undefined && found > 0) return found;
+        await sleep(missingLookMs);
+      }
+      throw new PipelineError('KAFKA_TOPIC_MISSING', `topic ${topic}`);
+    });
+  }
+
+  /** One request a leader, so that what one broker fails leaves the others' answers as they are. */
+  async send(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
+    const leaders = this.#leaders.get(topic);
+    const byLeader = Map.groupBy(batches, ({ partition }) => leaders?.get(partition));
+    const sent = await Promise.all([...byLeader.values()].map((group) => this.#request(topic, group)));
+    const acks = new Map(sent.flat().map((ack) => [ack.partition, ack]));
+    return batches.map(({ partition }) => acks.get(partition) ?? unanswered(partition));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const connection = await this.#connection?.catch(() => undefined);
+    if (connection === undefined) return;
+    await connection.producer.disconnect();
+    connection.open.abort();
+  }
+
+  /** Never rejects. */
+  async #request(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
+    try {
+      const { producer } = await this.#connect();
+      const answer = await producer.send({
+        topic,
+        acks: -1,
+        timeout: Math.max(1_000, this.#client.requestTimeoutMs - answerMarginMs),
+        compression: kafkajs.CompressionTypes.ZSTD,
+        messages: batches.flatMap(({ partition, records }) =>
+          records.map((record) => toMessage(partition, record)),
+        ),
+      });
+      this.#missing.delete(topic);
+      return batches.map(({ partition }) => acknowledgement(topic, partition, answer));
+    } catch (error) {
+      // An answer of the broker says of each partition what became of it; its "unknown topic" is a leader that moved.
+      const answer = producedAnswer(error);
+      if (answer !== undefined) {
+        this.#missing.delete(topic);
+        return batches.map(({ partition }) => acknowledgement(topic, partition, answer));
+      }
+      const known = this.#confirmed(topic, classifyKafkaError(error));
+      return batches.map(({ partition }) => ({ partition, error: known }));
+    }
+  }
+
+  #confirmed(topic: string, error: PipelineError): PipelineError {
+    if (error.code !== 'KAFKA_TOPIC_MISSING') return error;
+    const times = (this.#missing.get(topic) ?? 0) + 1;
+    this.#missing.set(topic, times);
+    return times < missingLooks
+      ? new PipelineError('KAFKA_UNAVAILABLE', error.detail)
+      : new PipelineError('KAFKA_TOPIC_MISSING', `topic ${topic}`);
+  }
+
+  #connect(): Promise<Connection> {
+    if (this.#closed) throw new PipelineError('INTERNAL', 'a record was sent by a closed producer');
+    this.#connection ??= this.#connectAnew().catch((error: unknown) => {
+      this.#connection = undefined;
+      throw error;
+    });
+    return this.#connection;
+  }
+
+  async #connectAnew(): Promise<Connection> {
+    const open = this.#client.open();
+    const producer = open.kafka.producer({
+      idempotent: false,
+      retry: { retries: 0 },
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 30_000,
+      createPartitioner: () => (choice) => {
+        this.#learnLeaders(choice.topic, choice.partitionMetadata);
+        return choice.message.partition ?? 0;
+      },
+    });
+    producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) => open.cut(payload.broker));
+    try {
+      await producer.connect();
+      return { producer, open };
+    } catch (error) {
+      open.abort();
+      throw error;
+    }
+  }
+
+  /** kafkajs hands its metadata to the partitioner with every record; the array is new only when they are. */
+  #learnLeaders(topic: string, metadata: readonly { partitionId: number; leader: number }[]): void {
+    if (this.#learned === metadata) return;
+    this.#learned = metadata;
+    this.#leaders.set(topic, new Map(metadata.map(({ partitionId, leader }) => [partitionId, leader])));
+  }
+}
+
+function toMessage(partition: number, record: OutgoingRecord): Message {
+  return {
+    partition,
+    key: record.key,
+    value: record.value,
+    timestamp: String(record.timestampMs),
+    ...(record.headers === undefined ? {} : { headers: { ...record.headers } }),
+  };
+}
+
+type Answered = Pick<RecordMetadata, 'topicName' | 'partition' | 'errorCode' | 'baseOffset'>;
+
+/** Acknowledged: this topic and partition, no error code, and an offset that is one. */
+function acknowledgement(topic: string, partition: number, answer: readonly Answered[]): PartitionAck {
+  const found = answer.find((entry) => entry.topicName === topic && entry.partition === partition);
+  if (found === undefined) return unanswered(partition);
+  if (found.errorCode !== 0) {
+    const error = classifyKafkaError(errorOfCode(found.errorCode));
+    if (error.code !== 'KAFKA_TOPIC_MISSING') return { partition, error };
+    return { partition, error: new PipelineError('KAFKA_UNAVAILABLE', error.detail) };
+  }
+  const baseOffset = BigInt(found.baseOffset ?? '-1');
+  return baseOffset < 0n ? unanswered(partition) : { partition, baseOffset };
+}
+
+function unanswered(partition: number): PartitionAck {
+  return {
+    partition,
+    error: new PipelineError('KAFKA_UNAVAILABLE', `partition ${partition} was not answered`),
+  };
+}
