@@ -41,7 +41,35 @@ function buildProgram(): Command {
     .showHelpAfterError('(see --help)')
     .configureOutput({ outputError: (text, write) => write(`sluice: ${text.replace(/^error: /, '')}`) });
 
+  registerWriter(program);
+  registerRecover(program);
   return program;
+}
+
+function registerWriter(program: Command): void {
+  commandOf(program, 'writer', 'Kafka → sealed rows in Postgres, until SIGTERM').action(async () => {
+    const { writer } = await import('./writer/main.ts');
+    process.exitCode = await writer();
+  });
+}
+
+function registerRecover(program: Command): void {
+  commandOf(
+    program,
+    'recover',
+    'Show the personal fields of one event; leaves an entry in the access log first',
+  )
+    .requiredOption('--event-id <uuid>', 'the event: its SQS MessageId')
+    .requiredOption('--reason <text>', 'why it is opened')
+    .requiredOption('--ticket <id>', 'the request it belongs to')
+    .option('--day <YYYY-MM-DD>', 'the day of the event, if known: spares the look-up')
+    .option('--json', 'print JSON')
+    .action(
+      async (options: { eventId: string; reason: string; ticket: string; day?: string; json?: boolean }) => {
+        const { recover } = await import('./recover/main.ts');
+        process.exitCode = await recover(options);
+      },
+    );
 }
 
 /** Commander options of a subcommand inherit exitOverride only when asked. */

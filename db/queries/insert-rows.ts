@@ -17,7 +17,7 @@ export interface RowColumns {
  * **The conflict clause is bare and nothing is returned**, so the writer needs no right to read what it writes; the command
  * tag says how many were new.
  */
-export function rowInserter(stream: Stream<never>): (rows: RowColumns) => SQL {
+export function rowInserter<M>(stream: Stream<M>): (rows: RowColumns) => SQL {
   const names = [
     'create_date',
     'event_id',

@@ -34,6 +34,10 @@ function describe(event: RecoveredEvent): string {
     'access log': `entry ${event.accessId}`,
   };
   return Object.entries(lines)
-    .map(([name, value]) => `${name.padEnd(18)}${value === null ? '–' : String(value)}\n`)
+    .map(([name, value]) => `${name.padEnd(18)}${shown(value)}\n`)
     .join('');
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '–';
 }

@@ -65,8 +65,10 @@ export async function recoverEvent<M>(
 function validated(request: RecoverRequest): string {
   const eventId = canonicalUuid(request.eventId);
   if (eventId === undefined) throw new PipelineError('USAGE', '--event-id is not a UUID');
-  if (request.reason.trim() === '') throw new PipelineError('USAGE', '--reason is empty: say why this is opened');
-  if (request.ticket.trim() === '') throw new PipelineError('USAGE', '--ticket is empty: name the request it belongs to');
+  if (request.reason.trim() === '')
+    throw new PipelineError('USAGE', '--reason is empty: say why this is opened');
+  if (request.ticket.trim() === '')
+    throw new PipelineError('USAGE', '--ticket is empty: name the request it belongs to');
   if (request.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(request.day)) {
     throw new PipelineError('USAGE', '--day is not YYYY-MM-DD');
   }
@@ -84,14 +86,16 @@ async function openFields<M>(
   if (privateKey === undefined) throw new PipelineError('KEY_DESTROYED', `no private key for ${day}`);
   const dek = openSealed(event.sealed_dek, { publicKey: event.public_key, privateKey });
   wipe(privateKey);
-  if (dek === undefined) throw new PipelineError('INTERNAL', `data key ${event.dek_id} does not open with the key of ${day}`);
+  if (dek === undefined)
+    throw new PipelineError('INTERNAL', `data key ${event.dek_id} does not open with the key of ${day}`);
   try {
     const fields = stream.personalFields.map(({ field, sealedColumn }): [string, string] => {
       const sealed = event[sealedColumn];
       const plain = Buffer.isBuffer(sealed)
         ? openField(sealed, { table: stream.name, column: sealedColumn, day, eventId }, dek)
         : undefined;
-      if (plain === undefined) throw new PipelineError('INTERNAL', `${sealedColumn} does not open in its place: moved or altered`);
+      if (plain === undefined)
+        throw new PipelineError('INTERNAL', `${sealedColumn} does not open in its place: moved or altered`);
       return [field, plain];
     });
     return Object.fromEntries(fields);
