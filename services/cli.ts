@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { exitCodeFor, PipelineError } from '../shared/errors.ts';
 
 /**
@@ -43,6 +43,7 @@ function buildProgram(): Command {
 
   registerWriter(program);
   registerRecover(program);
+  registerDemo(program);
   return program;
 }
 
@@ -70,6 +71,31 @@ function registerRecover(program: Command): void {
         process.exitCode = await recover(options);
       },
     );
+}
+
+function registerDemo(program: Command): void {
+  commandOf(
+    program,
+    'demo',
+    'The whole pipeline on the local stack, with real input and a report that must reconcile',
+  )
+    .option('--messages <n>', 'how many logins to send', wholeNumber(1, 10_000_000), 10_000)
+    .option('--rate <n>', 'messages a second', wholeNumber(1, 1_000_000), 1_500)
+    .option('--keep', 'leave stack, connector and writer running')
+    .option('--json', 'print the report as JSON and nothing else')
+    .action(async (options: { messages: number; rate: number; keep?: boolean; json?: boolean }) => {
+      const { demo } = await import('./demo/main.ts');
+      process.exitCode = await demo(options);
+    });
+}
+
+/** An argument parser for commander. */
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
 }
 
 /** Commander options of a subcommand inherit exitOverride only when asked. */
