@@ -6,7 +6,7 @@ export interface QueueMessage {
   /** SQS `SentTimestamp`, milliseconds since the epoch. */
   readonly sentAtMs: number;
   readonly receiveCount: number;
-  /** Present on FIFO queues. */
+  /** Present on FIFO queues (and where a standard queue's producer asked for fair queueing). */
   readonly groupId?: string;
   /** String, Number and Binary message attributes, as bytes. */
   readonly attributes: Readonly<Record<string, Buffer>>;
@@ -21,16 +21,16 @@ export interface FailedEntry {
   readonly senderFault: boolean;
 }
 
-/** The five SQS calls in use, narrowed (ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch, GetQueueAttributes, SendMessageBatch). */
+/** The four SQS calls of a receiver, narrowed (ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch, GetQueueAttributes). */
 export interface Queue {
   /**
    * Long poll for up to `max` (1–10) messages.
    * @throws PipelineError SQS_UNAVAILABLE, SQS_FORBIDDEN, SQS_QUEUE_MISSING; resolves empty when `signal` aborts.
    */
   receive(options: { max: number; waitSeconds: number; signal: AbortSignal }): Promise<QueueMessage[]>;
-  /** At most ten receipt handles. Returns those that failed. */
+  /** At most ten receipt handles. Returns those that failed. Throws as {@link receive} does when the whole call failed. */
   delete(receiptHandles: readonly string[]): Promise<FailedEntry[]>;
-  /** At most ten. 0 seconds hands them back. Returns those that failed. */
+  /** At most ten. 0 seconds hands them back. Returns those that failed. Throws as {@link receive} does when the whole call failed. */
   changeVisibility(receiptHandles: readonly string[], seconds: number): Promise<FailedEntry[]>;
   attributes(): Promise<QueueAttributes>;
 }
