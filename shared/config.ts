@@ -6,7 +6,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Parses the environment with one zod object made of the slices a process needs.
- * All problems are reported at once, by name and **never by value**; empty means unset.
+ * All problems are reported at once, by name and **never by value**; empty means unset. Where SLUICE_ENV is among them
+ * and `prod`, what must not run in production is a problem too (see {@link prodProblems}).
  *
  * @throws PipelineError CONFIG_INVALID naming every variable that is missing or wrong.
  */
@@ -15,15 +16,38 @@ export function parseConfig<S extends z.ZodRawShape>(env: Env, shape: S): z.outp
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
   const result = z.object(shape).safeParse(given);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => {
-    const name = issue.path.join('.');
-    return given[name] === undefined ? `${name} is not set` : `${name} ${issue.message}`;
-  });
+  const used = Object.fromEntries(Object.keys(shape).map((name) => [name, given[name]]));
+  const problems = [
+    ...(result.error?.issues ?? []).map((issue) => {
+      const name = issue.path.join('.');
+      return given[name] === undefined ? `${name} is not set` : `${name} ${issue.message}`;
+    }),
+    ...prodProblems(used),
+  ];
+  if (result.success && problems.length === 0) return result.data;
   throw new PipelineError(
     'CONFIG_INVALID',
     `${[...new Set(problems)].join('; ')} (for the local stack: eval "$(npx sluice stack env)")`,
   );
+}
+
+/**
+ * What SLUICE_ENV=prod refuses of the variables a process reads: plaintext transport, this machine as a server, the file
+ * vault, and bodies in Kafka that are not sealed.
+ */
+export function prodProblems(used: Env): string[] {
+  if (used['SLUICE_ENV'] !== 'prod') return [];
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(used)) {
+    if (value === undefined) continue;
+    if (/^http:/i.test(value)) problems.push(`${name} must be https in prod`);
+    if (/(^|[/@,\s])(localhost|127\.[\d.]+|\[?::1\]?|0\.0\.0\.0)(?=[:/,\s]|$)/i.test(value)) {
+      problems.push(`${name} must not be this machine in prod`);
+    }
+    if (name === 'VAULT_URL' && /^file:/i.test(value)) problems.push(`${name} must not be a file in prod`);
+    if (name === 'TRANSIT_SEALING' && value === 'off') problems.push(`${name} must be on in prod`);
+  }
+  return problems;
 }
 
 /** An integer within bounds, from text. */
