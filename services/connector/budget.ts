@@ -1,0 +1,87 @@
+/** An amount of what the connector holds. */
+export interface Share {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+interface Waiter {
+  readonly share: Share;
+  readonly settle: (granted: boolean) => void;
+}
+
+/**
+ * What the connector may hold at once, in messages and in bytes. A receiver reserves the worst case before it polls and
+ * returns what it did not use, so **the sum of what is reserved and held never exceeds the limits**, and a full budget
+ * stops polling instead of filling memory. Waiters are served in order: a large request is not starved by small ones.
+ */
+export class Budget {
+  readonly #limit: Share;
+  #messages = 0;
+  #bytes = 0;
+  readonly #waiters: Waiter[] = [];
+
+  constructor(limit: Share) {
+    this.#limit = limit;
+  }
+
+  get used(): Share {
+    return { messages: this.#messages, bytes: this.#bytes };
+  }
+
+  /** Resolves true when `share` is reserved, false when `signal` aborted first. `share` must fit the limit. */
+  async reserve(share: Share, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
+    if (this.#waiters.length === 0 && this.#fits(share)) {
+      this.#take(share);
+      return true;
+    }
+    return new Promise((resolve) => {
+      const onAbort = () => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        resolve(false);
+        // The one that gave up may have been all that held the next one back.
+        this.#serve();
+      };
+      const waiter: Waiter = {
+        share,
+        settle: (granted) => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(granted);
+        },
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiters.push(waiter);
+    });
+  }
+
+  /**
+   * Gives back. A server that breaks its own limits (a message over 1 MiB) makes a share negative: it is taken
+   * all the same, for the message is here already, and holds up the next reservations.
+   */
+  release(share: Share): void {
+    this.#messages -= share.messages;
+    this.#bytes -= share.bytes;
+    this.#serve();
+  }
+
+  #serve(): void {
+    for (let first = this.#waiters[0]; first !== undefined && this.#fits(first.share);) {
+      this.#waiters.shift();
+      this.#take(first.share);
+      first.settle(true);
+      first = this.#waiters[0];
+    }
+  }
+
+  #fits(share: Share): boolean {
+    return (
+      this.#messages + share.messages <= this.#limit.messages &&
+      this.#bytes + share.bytes <= this.#limit.bytes
+    );
+  }
+
+  #take(share: Share): void {
+    this.#messages += share.messages;
+    this.#bytes += share.bytes;
+  }
+}
