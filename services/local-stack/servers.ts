@@ -1,0 +1,170 @@
+import { mkdirSync } from 'node:fs';
+import { PipelineError } from '../../shared/errors.ts';
+import { requireJava } from './java.ts';
+import { ensureKafkaJars, sharedCache } from './kafka-jars.ts';
+import { kafkaServers } from './kafka.ts';
+import { postgresServer } from './postgres.ts';
+import { isRunning, stopProcess, type ProcessIdentity } from './processes.ts';
+import { startServer, type Progress, type Server } from './server.ts';
+import { sqsServer } from './sqs.ts';
+import {
+  ensurePasswords,
+  makePrivate,
+  readState,
+  saveState,
+  stackPaths,
+  type Brokers,
+  type StackPorts,
+  type StackState,
+} from './stack-state.ts';
+import { choosePort } from './tcp-ports.ts';
+
+export interface ServersOptions {
+  readonly directory: string;
+  /** Left out: as the directory has it, 1 in a new one. */
+  readonly brokers?: Brokers;
+  /** Whether to ask for the ports that everybody expects (5432, 9092, 4566) before any free ones. */
+  readonly usualPorts: boolean;
+  /** False where nothing has to outlive the run. */
+  readonly durable: boolean;
+  readonly progress: Progress;
+}
+
+/**
+ * Starts those of the servers in `directory` that do not run, and waits until all are ready. **The caller holds the
+ * directory's lock.** When one fails, those that this call started are stopped again.
+ *
+ * @throws PipelineError STACK
+ */
+export async function startServers(options: ServersOptions): Promise<StackState> {
+  const paths = stackPaths(options.directory);
+  mkdirSync(paths.root, { recursive: true, mode: 0o700 });
+  const known = readState(options.directory);
+  if (known !== undefined && options.brokers !== undefined && options.brokers !== known.brokers) {
+    throw new PipelineError(
+      'STACK',
+      `this stack has data of ${known.brokers} broker(s), not ${options.brokers}: run "sluice stack reset" first`,
+    );
+  }
+  await requireJava();
+  for (const directory of [paths.logs, paths.kafka, paths.sqs]) makePrivate(directory);
+  const state = await newState(options, known);
+  saveState(state);
+  const jars = once(() => ensureKafkaJars(sharedCache, options.progress));
+  const servers = serversOf(state, options.durable, jars);
+  await startMissing(servers, state, options.progress);
+  return state;
+}
+
+/** The servers of a stack, in the order in which they are listed. */
+export function serversOf(state: StackState, durable: boolean, jars: () => Promise<string>): Server[] {
+  const paths = stackPaths(state.directory);
+  const { ports, passwords } = state;
+  return [
+    postgresServer({ paths, port: ports.postgres, password: passwords.postgres, durable }),
+    ...kafkaServers({ paths, ports, jars }),
+    sqsServer({ paths, port: ports.sqs, durable }),
+  ];
+}
+
+/** Stops what runs: producers of work first, the store last. **The caller holds the directory's lock.** */
+export async function stopServers(directory: string, progress: Progress): Promise<void> {
+  const state = readState(directory);
+  if (state === undefined) return;
+  const running = await runningOf(state);
+  // Kafka's nodes together: the last of three could not hand its partitions over without a quorum.
+  for (const group of ['sqs', 'kafka', 'postgres']) {
+    const members = running.filter(([name]) => name.split('-')[0] === group);
+    await Promise.all(members.map(([name, identity]) => stopServer(name, identity)));
+    for (const [name] of members) progress(`${name} stopped`);
+  }
+  saveState({ ...state, processes: {} });
+}
+
+async function runningOf(state: StackState): Promise<[string, ProcessIdentity][]> {
+  const entries = Object.entries(state.processes);
+  const alive = await Promise.all(entries.map(([, identity]) => isRunning(identity)));
+  return entries.filter((_, i) => alive[i]);
+}
+
+/** Postgres: SIGINT is its fast shutdown, which ends sessions (SIGTERM would wait for them). */
+async function stopServer(name: string, identity: ProcessIdentity): Promise<void> {
+  const signal = name === 'postgres' ? 'SIGINT' : 'SIGTERM';
+  await stopProcess(identity, { signal, graceMs: 20_000 });
+}
+
+async function startMissing(servers: Server[], state: StackState, progress: Progress): Promise<void> {
+  const running = new Map(await runningOf(state));
+  const missing = servers.filter((server) => !running.has(server.name));
+  const launched: [string, ProcessIdentity][] = [];
+  const abort = new AbortController();
+  const results = await Promise.allSettled(
+    missing.map(async (server) => {
+      try {
+        await startServer(server, {
+          progress,
+          signal: abort.signal,
+          launched: (identity) => {
+            launched.push([server.name, identity]);
+            state.processes[server.name] = identity;
+            saveState(state);
+          },
+        });
+      } catch (error) {
+        abort.abort();
+        throw error;
+      }
+    }),
+  );
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure === undefined) return;
+  await Promise.all(launched.map(([name, identity]) => stopServer(name, identity)));
+  for (const [name] of launched) delete state.processes[name];
+  saveState(state);
+  throw failure.reason;
+}
+
+async function newState(options: ServersOptions, known: StackState | undefined): Promise<StackState> {
+  const brokers = known?.brokers ?? options.brokers ?? 1;
+  return {
+    version: 1,
+    brokers,
+    ports: await choosePorts(options, brokers, known),
+    processes: known === undefined ? {} : Object.fromEntries(await runningOf(known)),
+    directory: stackPaths(options.directory).root,
+    passwords: ensurePasswords(options.directory),
+  };
+}
+
+/** Servers that run keep their ports; the others get the last ones if free. */
+async function choosePorts(
+  options: ServersOptions,
+  brokers: Brokers,
+  known: StackState | undefined,
+): Promise<StackPorts> {
+  const running = new Map(known === undefined ? [] : await runningOf(known));
+  const taken = new Set<number>();
+  const choose = async (server: string, last: number | undefined, usual: number): Promise<number> => {
+    const wanted = [...(last === undefined ? [] : [last]), ...(options.usualPorts ? [usual] : [])];
+    const port = last !== undefined && running.has(server) ? last : await choosePort(wanted, taken);
+    taken.add(port);
+    return port;
+  };
+  const ports: StackPorts = {
+    postgres: await choose('postgres', known?.ports.postgres, 5432),
+    sqs: await choose('sqs', known?.ports.sqs, 4566),
+    kafka: [],
+    controllers: [],
+  };
+  for (let i = 0; i < brokers; i++) {
+    const name = `kafka-${i + 1}`;
+    ports.kafka.push(await choose(name, known?.ports.kafka[i], 9092 + 2 * i));
+    ports.controllers.push(await choose(name, known?.ports.controllers[i], 9093 + 2 * i));
+  }
+  return ports;
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= work());
+}
