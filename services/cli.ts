@@ -41,10 +41,18 @@ function buildProgram(): Command {
     .showHelpAfterError('(see --help)')
     .configureOutput({ outputError: (text, write) => write(`sluice: ${text.replace(/^error: /, '')}`) });
 
+  registerConnector(program);
   registerWriter(program);
   registerRecover(program);
   registerDemo(program);
   return program;
+}
+
+function registerConnector(program: Command): void {
+  commandOf(program, 'connector', 'SQS → the raw topic in Kafka, until SIGTERM').action(async () => {
+    const { connector } = await import('./connector/main.ts');
+    process.exitCode = await connector();
+  });
 }
 
 function registerWriter(program: Command): void {
