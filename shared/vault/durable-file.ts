@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { access, link, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { secureBuffer } from '../crypto/sealed-box.ts';
 
@@ -14,6 +14,10 @@ const directoryMode = 0o700;
  */
 export async function putFile(path: string, content: Buffer): Promise<boolean> {
   const directory = dirname(path);
+  if (await exists(path)) {
+    await syncDirectory(directory);
+    return false;
+  }
   const temporary = join(directory, `.tmp-${randomBytes(8).toString('hex')}`);
   const file = await open(temporary, 'wx', fileMode);
   let made = true;
@@ -60,6 +64,16 @@ export async function ensureDirectory(path: string): Promise<void> {
   const top = dirname(resolve(first));
   for (let made = resolve(path); made !== top && made !== dirname(made); made = dirname(made)) {
     await syncDirectory(dirname(made));
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 
