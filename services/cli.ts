@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { exitCodeFor, PipelineError } from '../shared/errors.ts';
+import type { StackAction, StackCommandOptions } from './local-stack/main.ts';
 
 /**
  * `npx sluice <command>`. Parses arguments and loads `services/<command>/main.ts` on demand, so that a writer never loads
@@ -41,11 +42,44 @@ function buildProgram(): Command {
     .showHelpAfterError('(see --help)')
     .configureOutput({ outputError: (text, write) => write(`sluice: ${text.replace(/^error: /, '')}`) });
 
+  registerMigrate(program);
+  registerMaintain(program);
+  registerVerify(program);
   registerConnector(program);
   registerWriter(program);
   registerRecover(program);
   registerDemo(program);
+  registerStack(program);
   return program;
+}
+
+function registerMigrate(program: Command): void {
+  commandOf(program, 'migrate', 'Make or update the database, the file vault and the topics')
+    .option('--json', 'print what was done as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { migrate } = await import('./migrate/main.ts');
+      process.exitCode = await migrate(options);
+    });
+}
+
+function registerMaintain(program: Command): void {
+  commandOf(program, 'maintain', 'Make the partitions and keys of the days around today, and the topics')
+    .option('--every <duration>', 'go on until SIGTERM, running this often: 30s, 15m, 1h')
+    .option('--json', 'print what each run did as a line of JSON')
+    .action(async (options: { every?: string; json?: boolean }) => {
+      const { maintain } = await import('./maintenance/main.ts');
+      process.exitCode = await maintain(options);
+    });
+}
+
+function registerVerify(program: Command): void {
+  commandOf(program, 'verify', 'Prove from the ledger and Kafka that no record was passed over')
+    .option('--complete', 'also require that everything in the topic has been read')
+    .option('--json', 'print the proof as JSON')
+    .action(async (options: { complete?: boolean; json?: boolean }) => {
+      const { verify } = await import('./verify/main.ts');
+      process.exitCode = await verify(options);
+    });
 }
 
 function registerConnector(program: Command): void {
@@ -95,6 +129,35 @@ function registerDemo(program: Command): void {
       const { demo } = await import('./demo/main.ts');
       process.exitCode = await demo(options);
     });
+}
+
+function registerStack(program: Command): void {
+  const stack = commandOf(program, 'stack', 'Postgres, Kafka and SQS on this machine, without containers');
+  const action = (name: StackAction, description: string) =>
+    commandOf(stack, name, description)
+      .option('--directory <path>', 'where the stack lies (default: .sluice in the checkout)')
+      .action(async (options: StackCommandOptions) => {
+        const { stack } = await import('./local-stack/main.ts');
+        process.exitCode = await stack(name, options);
+      });
+  action('up', 'Start what does not run, in the background').option(
+    '--brokers <n>',
+    'Kafka brokers, 1 or 3 (default: as before, at first 1)',
+    (text) => {
+      if (text === '1' || text === '3') return Number(text);
+      throw new InvalidArgumentError('It must be 1 or 3.');
+    },
+  );
+  action('down', 'Stop it and keep its data');
+  action('reset', 'Stop it and delete its data, not the downloads');
+  action('status', 'Servers, ports, processes, health; exit code 1 unless all are ready').option(
+    '--json',
+    'print JSON',
+  );
+  action('env', 'Settings for the services, for: eval "$(npx sluice stack env)"').option(
+    '--json',
+    'print JSON',
+  );
 }
 
 /** An argument parser for commander. */

@@ -112,7 +112,7 @@ export const errorCodes = {
     action: 'stop',
     remedy: 'No progress although work is waiting: the process ends so that a supervisor starts it anew.',
   },
-  STACK: { action: 'stop', remedy: 'The local stack could not start.' },
+  STACK: { action: 'stop', remedy: 'The local stack logs to .sluice/log.' },
   INTERNAL: { action: 'stop', remedy: 'A defect in Sluice: please report it.' },
 } as const satisfies Record<string, { action: Action; remedy: string }>;
 

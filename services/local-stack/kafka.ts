@@ -27,20 +27,21 @@ const jvmFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 /** Kafka 4.3 in KRaft mode, each node broker and controller, on the machine's JVM, all on the loopback. */
 export function kafkaServers(options: KafkaOptions): Server[] {
-  return options.ports.kafka.map((_, index) => kafkaServer(options, index));
+  return options.ports.kafka.map((port, index) => kafkaServer(options, port, index));
 }
 
 export function brokerList(ports: Pick<StackPorts, 'kafka'>): string {
   return ports.kafka.map((port) => `${loopback}:${port}`).join(',');
 }
 
-function kafkaServer(options: KafkaOptions, index: number): Server {
+function kafkaServer(options: KafkaOptions, port: number, index: number): Server {
   const { paths, ports } = options;
   const name = `kafka-${index + 1}`;
-  const logFile = join(paths.logs, `${name}.log`);
   const directory = join(paths.kafka, name);
   return {
     name,
+    port,
+    logFile: join(paths.logs, `${name}.log`),
     async prepare() {
       const jars = await options.jars();
       await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -55,12 +56,9 @@ function kafkaServer(options: KafkaOptions, index: number): Server {
         ...args,
       ];
       await format(java(128, 'kafka.tools.StorageTool'), properties, directory, paths.logs);
-      return { command: 'java', args: java(512, 'kafka.Kafka', properties), logFile, cwd: directory };
+      return { command: 'java', args: java(512, 'kafka.Kafka', properties), cwd: directory };
     },
-    ready: async () => {
-      const port = ports.kafka[index];
-      return port !== undefined && (await accepts(port)) && (await isMember(port, index + 1));
-    },
+    ready: async () => (await accepts(port)) && (await isMember(port, index + 1)),
   };
 }
 

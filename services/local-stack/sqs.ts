@@ -48,10 +48,11 @@ export function sqsServer(options: SqsOptions): Server {
   const program = `import { serveSqs } from ${JSON.stringify(module)}; await serveSqs(${JSON.stringify(serve)});`;
   return {
     name: 'sqs',
+    port,
+    logFile: join(paths.logs, 'sqs.log'),
     prepare: async () => ({
       command: nodeProgram,
       args: ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program],
-      logFile: join(paths.logs, 'sqs.log'),
       cwd: paths.root,
     }),
     ready: () => hasQueue(port),

@@ -27,12 +27,13 @@ const passwordsSchema = z.object({
   sluice_analyst: z.string(),
 });
 
+type SavedState = z.output<typeof savedSchema>;
 export type StackPorts = z.output<typeof portsSchema>;
-export type Brokers = z.output<typeof savedSchema>['brokers'];
+export type Brokers = SavedState['brokers'];
 export type StackPasswords = z.output<typeof passwordsSchema>;
 
 /** A local stack as its directory describes it. Holds passwords: not for a log. */
-export interface StackState extends z.output<typeof savedSchema> {
+export interface StackState extends SavedState {
   /** Absolute. Everything the stack keeps lies below it. */
   readonly directory: string;
   readonly passwords: StackPasswords;
@@ -59,10 +60,15 @@ export function stackPaths(directory: string) {
   };
 }
 
+/** What is written down of a stack, or undefined. @throws PipelineError STACK when its file is damaged. */
+export function readSaved(directory: string): SavedState | undefined {
+  return readJson(stackPaths(directory).state, savedSchema);
+}
+
 /** Undefined when there is no stack in `directory`. @throws PipelineError STACK when its files are not ours or damaged. */
 export function readState(directory: string): StackState | undefined {
   const paths = stackPaths(directory);
-  const saved = readJson(paths.state, savedSchema);
+  const saved = readSaved(directory);
   if (saved === undefined) return undefined;
   const passwords = readJson(paths.passwords, passwordsSchema);
   if (passwords === undefined) {
@@ -72,9 +78,9 @@ export function readState(directory: string): StackState | undefined {
 }
 
 /** The state file is whole at all times: written aside, then renamed. */
-export function saveState(state: StackState): void {
+export function saveState(directory: string, state: SavedState): void {
   const { version, brokers, ports, processes } = state;
-  writeJson(stackPaths(state.directory).state, { version, brokers, ports, processes });
+  writeJson(stackPaths(directory).state, { version, brokers, ports, processes });
 }
 
 /** The passwords kept in `directory`, made at random the first time. They outlive a lost state file, as the data does. */
@@ -112,7 +118,7 @@ function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
   try {
     return schema.parse(JSON.parse(text));
   } catch {
-    throw new PipelineError('STACK', `${file} is damaged or of another version: run "sluice stack reset"`);
+    throw new PipelineError('STACK', `${file} is damaged: end what it started by hand and delete it`);
   }
 }
 
