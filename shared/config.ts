@@ -52,13 +52,17 @@ export function prodProblems(used: Env): string[] {
 
 /** An integer within bounds, from text. */
 export function integer(bounds: { min: number; max: number; default: number }) {
+  return wholeNumber(bounds).default(bounds.default);
+}
+
+/** The same without a default. */
+export function wholeNumber(bounds: { min: number; max: number }) {
   const message = `must be a whole number from ${bounds.min} to ${bounds.max}`;
   return z
     .string()
     .regex(/^\d{1,15}$/, message)
     .transform(Number)
-    .refine((n) => n >= bounds.min && n <= bounds.max, message)
-    .default(bounds.default);
+    .refine((n) => n >= bounds.min && n <= bounds.max, message);
 }
 
 export const environmentSlice = {
@@ -81,6 +85,17 @@ export const kafkaSlice = {
 const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,200}$/, 'must be a Kafka topic name');
 export const rawTopicSlice = { RAW_TOPIC: topicName.default('user-logins.raw') };
 export const deadLetterTopicSlice = { DEAD_LETTER_TOPIC: topicName.default('user-logins.dead') };
+
+/** How topics are laid out: for those that make them. */
+export const topicLayoutSlice = {
+  TOPIC_PARTITIONS: integer({ min: 1, max: 10_000, default: 8 }),
+  /** Replicas of a partition: 1 in dev unless given, otherwise to be decided by whoever runs it. */
+  TOPIC_REPLICATION: wholeNumber({ min: 1, max: 15 }).optional(),
+  /** Replicas that must have a record before it is acknowledged: one less than there are, unless given. */
+  TOPIC_MIN_INSYNC: wholeNumber({ min: 1, max: 15 }).optional(),
+  RAW_TOPIC_RETENTION_DAYS: integer({ min: 1, max: 3_650, default: 7 }),
+};
+
 export const writerGroupSlice = { WRITER_GROUP: topicName.default('sluice-writer') };
 
 export const sqsSlice = {

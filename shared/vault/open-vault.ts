@@ -16,6 +16,8 @@ import {
 } from './file-vault.ts';
 import type { DayPrivateKeys, KeyKeeper, Peppers, TransitKeys } from './ports.ts';
 
+const recoveryKeyBytes = 32;
+
 /*
  * VAULT_URL → the port a process needs, and no other. `file:DIRECTORY` is relative to the working directory. All throw
  * PipelineError VAULT_NOT_FOUND, VAULT_FORBIDDEN, VAULT_UNAVAILABLE, or CONFIG_INVALID for a scheme nobody serves.
@@ -39,9 +41,12 @@ export async function openPeppers(url: string): Promise<Peppers> {
 /** For the recoverer, who alone holds `recoveryKeyFile`: 32 bytes, the private half of the vault's recoverer.pub. */
 export async function openDayPrivateKeys(url: string, recoveryKeyFile: string): Promise<DayPrivateKeys> {
   const directory = await existingVault(url);
-  const privateKey = await guarded(() => readSecret(recoveryKeyFile, 33));
-  if (privateKey?.length !== 32) {
-    throw new PipelineError('VAULT_FORBIDDEN', `${recoveryKeyFile} is not a recovery key of 32 bytes`);
+  const privateKey = await guarded(() => readSecret(recoveryKeyFile, recoveryKeyBytes + 1));
+  if (privateKey?.length !== recoveryKeyBytes) {
+    throw new PipelineError(
+      'VAULT_FORBIDDEN',
+      `${recoveryKeyFile} is not a recovery key of ${recoveryKeyBytes} bytes`,
+    );
   }
   const recoverer = { publicKey: publicKeyOf(privateKey), privateKey };
   await checkRecoverer(directory, recoverer, recoveryKeyFile);
@@ -49,41 +54,55 @@ export async function openDayPrivateKeys(url: string, recoveryKeyFile: string): 
 }
 
 /**
+ * Makes the vault that VAULT_URL names, where that is for us to make: {@link createFileVault}. False when it was there.
+ */
+export async function createVault(url: string, recoveryKeyFile: string): Promise<boolean> {
+  return createFileVault(directoryOf(url), recoveryKeyFile);
+}
+
+/**
  * Makes a file vault and, outside it, the file with the recoverer's private key, which from then on is for the recoverer to
  * guard. Any number of times, by several at once; nothing that exists is replaced. A vault whose recovery key has been taken
- * elsewhere stays as it is.
+ * elsewhere stays as it is. True when this call made it.
  *
  * @throws PipelineError CONFIG_INVALID when the key file would lie inside the vault, VAULT_FORBIDDEN when it is another vault's
  */
-export async function createFileVault(directory: string, recoveryKeyFile: string): Promise<void> {
+export async function createFileVault(directory: string, recoveryKeyFile: string): Promise<boolean> {
   await guarded(() => ensureDirectory(directory));
   await checkPrivateDirectory(directory);
-  await guarded(async () => {
+  return guarded(async () => {
     for (const part of ['day', 'transit', 'pepper']) await ensureDirectory(join(directory, part));
     await ensureDirectory(dirname(resolve(recoveryKeyFile)));
     await refuseInside(directory, recoveryKeyFile);
     const publicFile = join(directory, recovererPublicFile);
     const known = await readSecret(publicFile, publicKeyBytes);
-    let privateKey = await readSecret(recoveryKeyFile, 32);
-    if (known === undefined && privateKey === undefined) {
-      const made = newKeyPair().privateKey;
-      await putFile(recoveryKeyFile, made);
-      wipe(made);
-      privateKey = await readSecret(recoveryKeyFile, 32);
-    }
-    if (privateKey === undefined) return;
+    if (known === undefined) await ensureRecoveryKey(recoveryKeyFile);
+    const privateKey = await readSecret(recoveryKeyFile, recoveryKeyBytes);
+    if (privateKey === undefined) return false;
     const recoverer = { publicKey: publicKeyOf(privateKey), privateKey };
-    await putFile(publicFile, recoverer.publicKey);
+    const made = await putFile(publicFile, recoverer.publicKey);
     await checkRecoverer(directory, recoverer, recoveryKeyFile);
     wipe(privateKey);
+    return made;
   });
 }
 
+/** Makes the recoverer's private key unless there is one: a crash may have come between it and its public half. */
+async function ensureRecoveryKey(file: string): Promise<void> {
+  const { privateKey } = newKeyPair();
+  await putFile(file, privateKey);
+  wipe(privateKey);
+}
+
 async function existingVault(url: string): Promise<string> {
-  if (!url.startsWith('file:')) throw new PipelineError('CONFIG_INVALID', 'VAULT_URL must be file:DIRECTORY');
-  const directory = url.startsWith('file://') ? fileURLToPath(url) : resolve(url.slice('file:'.length));
+  const directory = directoryOf(url);
   await checkFileVault(directory);
   return directory;
+}
+
+function directoryOf(url: string): string {
+  if (!url.startsWith('file:')) throw new PipelineError('CONFIG_INVALID', 'VAULT_URL must be file:DIRECTORY');
+  return url.startsWith('file://') ? fileURLToPath(url) : resolve(url.slice('file:'.length));
 }
 
 async function checkRecoverer(directory: string, recoverer: KeyPair, keyFile: string): Promise<void> {
