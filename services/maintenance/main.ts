@@ -1,8 +1,7 @@
 import { openDatabase, type Database } from '../../db/client.ts';
 import { PipelineError } from '../../shared/errors.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
-import { describeTopics, topicLayout } from '../../shared/kafka/topic-layout.ts';
-import { ensureTopics } from '../../shared/kafka/topics.ts';
+import { describeTopics, makeTopics, topicLayout } from '../../shared/kafka/topic-layout.ts';
 import { runUntilStopped } from '../../shared/lifecycle.ts';
 import { createLogger, type Logger } from '../../shared/log.ts';
 import { userLogins } from '../../shared/streams/user-logins.ts';
@@ -50,7 +49,7 @@ async function maintainOnce(
     clock: Date.now,
   });
   const client = createKafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'sluice-maintain', log });
-  const topics = await ensureTopics(client, layout);
+  const topics = await makeTopics(client, layout);
   if (json) {
     process.stdout.write(`${JSON.stringify({ ...days, topics })}\n`);
     return;

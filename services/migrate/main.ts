@@ -1,8 +1,7 @@
 import { openDatabase } from '../../db/client.ts';
 import { migrateDatabase, readMigrations } from '../../db/migrate.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
-import { describeTopics, topicLayout } from '../../shared/kafka/topic-layout.ts';
-import { ensureTopics } from '../../shared/kafka/topics.ts';
+import { describeTopics, makeTopics, topicLayout } from '../../shared/kafka/topic-layout.ts';
 import { createLogger } from '../../shared/log.ts';
 import { createVault } from '../../shared/vault/open-vault.ts';
 import { migrateConfig, type MigrateConfig } from './config.ts';
@@ -25,7 +24,7 @@ export async function migrate(options: { json?: boolean }): Promise<number> {
   if (vault) say('made the vault and its recovery key');
   const log = createLogger({ service: 'migrate', level: config.LOG_LEVEL });
   const client = createKafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'sluice-migrate', log });
-  const topics = await ensureTopics(client, layout);
+  const topics = await makeTopics(client, layout);
   const changed = describeTopics(topics);
   for (const line of changed) say(line);
   if (migrations.length === 0 && !vault && changed.length === 0) say('nothing to do');

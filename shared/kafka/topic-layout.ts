@@ -2,7 +2,9 @@ import type { z } from 'zod';
 import type { deadLetterTopicSlice, environmentSlice, rawTopicSlice, topicLayoutSlice } from '../config.ts';
 import { PipelineError } from '../errors.ts';
 import { msPerDay } from '../time.ts';
-import type { TopicOutcome, TopicSpec } from './topics.ts';
+import { sleep } from '../lifecycle.ts';
+import type { KafkaClient } from './kafkajs-client.ts';
+import { ensureTopics, type TopicOutcome, type TopicSpec } from './topics.ts';
 
 type LayoutConfig = z.output<
   z.ZodObject<
@@ -29,6 +31,24 @@ export function topicLayout(config: LayoutConfig): TopicSpec[] {
     { ...layout, topic: config.RAW_TOPIC, retentionMs: config.RAW_TOPIC_RETENTION_DAYS * msPerDay },
     { ...layout, topic: config.DEAD_LETTER_TOPIC },
   ];
+}
+
+/**
+ * {@link ensureTopics}, again while Kafka says that a topic is missing: it was made a moment ago, and the broker asked next has not
+ * heard of it yet.
+ *
+ * @throws PipelineError as ensureTopics does.
+ */
+export async function makeTopics(client: KafkaClient, specs: readonly TopicSpec[]): Promise<TopicOutcome[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ensureTopics(client, specs);
+    } catch (error) {
+      const early = error instanceof PipelineError && error.code === 'KAFKA_TOPIC_MISSING';
+      if (!early || attempt === 10) throw error;
+      await sleep(200);
+    }
+  }
 }
 
 /** What was done about topics, a line each; none when nothing was. */
