@@ -122,7 +122,7 @@ function registerDemo(program: Command): void {
     'The whole pipeline on the local stack, with real input and a report that must reconcile',
   )
     .option('--messages <n>', 'how many logins to send', wholeNumber(1, 10_000_000), 10_000)
-    .option('--rate <n>', 'messages a second', wholeNumber(1, 1_000_000), 1_500)
+    .option('--rate <n>', 'messages a second', wholeNumber(1, 1_000_000), 1_000)
     .option('--keep', 'leave stack, connector and writer running')
     .option('--json', 'print the report as JSON and nothing else')
     .action(async (options: { messages: number; rate: number; keep?: boolean; json?: boolean }) => {

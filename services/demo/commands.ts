@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { PipelineError } from '../../shared/errors.ts';
 
@@ -47,6 +48,8 @@ export interface Background {
   readonly name: string;
   readonly pid: number;
   readonly logFile: string;
+  /** What it has logged since it was started. */
+  log(): string;
   /** Undefined while it runs. */
   readonly exitCode: number | undefined;
   /** SIGTERM, then SIGKILL when it has not ended within `graceMs`. Resolves with the exit code. */
@@ -55,15 +58,12 @@ export interface Background {
   release(): void;
 }
 
-export async function startService(
-  launcher: Launcher,
-  name: string,
-  options: { logFile: string; env?: Readonly<Record<string, string>> },
-): Promise<Background> {
-  const log = await open(options.logFile, 'a');
+export async function startService(launcher: Launcher, name: string, logFile: string): Promise<Background> {
+  const log = await open(logFile, 'a');
+  const { size: before } = await log.stat();
   const child = spawn(launcher.node, [launcher.script, name], {
     cwd: launcher.cwd,
-    env: { ...launcher.env, ...options.env },
+    env: launcher.env,
     stdio: ['ignore', log.fd, log.fd],
     detached: true,
   });
@@ -74,7 +74,8 @@ export async function startService(
   return {
     name,
     pid,
-    logFile: options.logFile,
+    logFile,
+    log: () => readFileSync(logFile).subarray(before).toString('utf8'),
     get exitCode() {
       return child.exitCode ?? (child.signalCode === null ? undefined : 1);
     },

@@ -13,6 +13,7 @@ import {
 import { PipelineError } from '../../shared/errors.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { createRecordProducer } from '../../shared/kafka/kafkajs-producer.ts';
+import { sleep } from '../../shared/lifecycle.ts';
 import { createLogger } from '../../shared/log.ts';
 import { SqsQueue } from '../../shared/sqs/sqs-queue.ts';
 import { canonicalIp } from '../../shared/streams/ip-address.ts';
@@ -32,6 +33,7 @@ type DemoConfig = z.output<z.ZodObject<typeof shape>>;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const stopGraceMs = 30_000;
+const readyWithinMs = 60_000;
 
 export interface DemoOptions {
   readonly messages: number;
@@ -75,8 +77,9 @@ export async function demo(options: DemoOptions): Promise<number> {
     const logs = `${root}.sluice/log`;
     mkdirSync(logs, { recursive: true });
     for (const name of ['connector', 'writer']) {
-      services.push(await startService(launcher, name, { logFile: `${logs}/${name}.log` }));
+      services.push(await startService(launcher, name, `${logs}/${name}.log`));
     }
+    await Promise.race([Promise.all(services.map(untilReady)), interrupted]);
     Object.assign(process.env, stackEnv);
     const config = parseConfig(stackEnv, shape);
     say(`Sending ${options.messages.toLocaleString('en-US')} logins and every hostile input …`);
@@ -146,6 +149,26 @@ async function moveMessages(
     return result;
   } finally {
     await producer.close();
+  }
+}
+
+/** What each service logs once it does its work. */
+const readyWords: Readonly<Record<string, string>> = {
+  connector: '"msg":"receiving"',
+  writer: '"msg":"assigned"',
+};
+
+async function untilReady(service: Background): Promise<void> {
+  const deadline = Date.now() + readyWithinMs;
+  while (!service.log().includes(readyWords[service.name] ?? '')) {
+    assertRunning([service]);
+    if (Date.now() > deadline) {
+      throw new PipelineError(
+        'STACK',
+        `the ${service.name} is not ready after a minute: see ${service.logFile}`,
+      );
+    }
+    await sleep(50);
   }
 }
 

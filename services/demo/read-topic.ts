@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { KafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { createRecordConsumer } from '../../shared/kafka/kafkajs-consumer.ts';
 import type { FetchedBatch, Position } from '../../shared/kafka/ports.ts';
-import { topicOffsets } from '../../shared/kafka/topics.ts';
+import { topicOffsets } from '../../shared/kafka/offsets.ts';
 
 /**
  * Reads a topic from its beginning to where it ends now, in a group of its own that commits nothing.

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
+import { sampleLogins, seededRandom } from '../../services/demo/sample-logins.ts';
+import { TransitSealer } from '../../shared/crypto/transit.ts';
+import { createRecordProducer } from '../../shared/kafka/kafkajs-producer.ts';
+import { partitionFor } from '../../shared/kafka/partitioner.ts';
+import type { OutgoingRecord } from '../../shared/kafka/ports.ts';
+import { dayOf } from '../../shared/time.ts';
+import { openTransitKeys } from '../../shared/vault/open-vault.ts';
+import type { Pipeline } from './pipeline.ts';
+import { testSqsClient } from './queues.ts';
+import { testKafkaClient } from './topics.ts';
+
+const perRequest = 1_000;
+
+/** Puts `count` logins on the raw topic as the connector would: sealed in transit, keyed by MessageId, spread by key. */
+export async function preloadTopic(pipeline: Pipeline, count: number, seed = 1): Promise<void> {
+  const producer = createRecordProducer(testKafkaClient(pipeline.kafkaBrokers));
+  const partitions = await producer.partitionCount(pipeline.rawTopic);
+  const transit = new TransitSealer(await openTransitKeys(pipeline.env['VAULT_URL'] ?? ''));
+  const sentAtMs = Date.now();
+  await transit.prepare(dayOf(sentAtMs));
+  const logins = sampleLogins(seededRandom(seed));
+  const lanes = Array.from({ length: partitions }, (): OutgoingRecord[] => []);
+  const flush = async () => {
+    const batches = lanes
+      .map((records, partition) => ({ partition, records }))
+      .filter(({ records }) => records.length > 0);
+    const acks = await producer.send(pipeline.rawTopic, batches);
+    for (const ack of acks) if ('error' in ack) throw ack.error;
+    for (const lane of lanes) lane.length = 0;
+  };
+  for (let i = 0; i < count; i++) {
+    const eventId = randomUUID();
+    const value = transit.seal(Buffer.from(JSON.stringify(logins.next().value)), { eventId, sentAtMs });
+    const key = Buffer.from(eventId);
+    const lane = lanes[partitionFor(key, partitions)];
+    if (value === undefined || lane === undefined) throw new Error('no key or no partition');
+    lane.push({ key, value, timestampMs: sentAtMs });
+    if (lane.length === perRequest) await flush();
+  }
+  await flush();
+  await producer.close();
+}
+
+/** Puts `count` logins into the queue, ten a request, eight requests at once. */
+export async function preloadQueue(pipeline: Pipeline, count: number, seed = 1): Promise<void> {
+  const client = testSqsClient(pipeline.queue.endpoint);
+  const logins = sampleLogins(seededRandom(seed));
+  let made = 0;
+  const send = async () => {
+    while (made < count) {
+      const size = Math.min(10, count - made);
+      made += size;
+      const Entries = Array.from({ length: size }, (_, i) => ({
+        Id: String(i),
+        MessageBody: JSON.stringify(logins.next().value),
+      }));
+      const answer = await client.send(
+        new SendMessageBatchCommand({ QueueUrl: pipeline.queue.queueUrl, Entries }),
+      );
+      if (answer.Successful?.length !== size) throw new Error('SQS refused a message');
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, send));
+  client.destroy();
+}
