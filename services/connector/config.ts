@@ -36,7 +36,10 @@ const sealingSlice = {
 };
 const noSealingSlice = {
   TRANSIT_SEALING: sealingSlice.TRANSIT_SEALING,
-  VAULT_URL: z.unknown().transform(() => undefined),
+  VAULT_URL: z
+    .string()
+    .optional()
+    .transform(() => undefined),
 };
 
 /** @throws PipelineError CONFIG_INVALID */

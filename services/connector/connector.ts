@@ -41,7 +41,7 @@ export interface ConnectorDeps {
  *
  * - **A message is deleted only after every in-sync replica has acknowledged its record.**
  * - **What is reserved and held never exceeds `maxMessages` and `maxBytes`.**
- * - During an outage of Kafka nothing is received; what is held stays ours for two minutes (see {@link Visibility}) and is then
+ * - During an outage of Kafka or the vault nothing is received; what is held stays ours for two minutes (see {@link Visibility}) and is then
  *   handed back. A copy of it may still be published, the receipt is not used any more.
  * - However it ends, nothing is lost: what was not deleted is delivered again, under the same identity.
  *
@@ -99,13 +99,14 @@ export async function runConnector(
     },
     onFatal: fail,
   });
+  const stalled = () => publisher.outage || vault.down;
   const visibility = new Visibility({
     queue,
     timeoutSeconds: attributes.visibilityTimeoutSeconds,
     clock,
     counts,
     outage: sqs('visibility'),
-    stalled: () => publisher.outage || vault.down,
+    stalled,
   });
 
   const end = new AbortController();
@@ -121,6 +122,7 @@ export async function runConnector(
     visibility,
     sealing,
     publisher,
+    stalled,
     outage: sqs('receive'),
     clock,
     counts,

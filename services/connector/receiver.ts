@@ -33,14 +33,16 @@ export interface ReceiverOptions {
   readonly budget: Budget;
   readonly visibility: Visibility;
   readonly sealing: Sealing;
-  readonly publisher: { readonly outage: boolean; push(record: OutgoingRecord, item: Held): void };
+  readonly publisher: { push(record: OutgoingRecord, item: Held): void };
+  /** Is a server down that what we hold is waiting for? */
+  readonly stalled: () => boolean;
   readonly outage: Outage;
   readonly clock: Clock;
   readonly counts: Counts;
 }
 
 /**
- * One receiver: reserve, poll, seal, publish, until `stop` aborts. **While Kafka is out it does not receive.** `abort`
+ * One receiver: reserve, poll, seal, publish, until `stop` aborts. **While Kafka or the vault is out it does not receive.** `abort`
  * ends a poll that is under way; what that poll was carrying becomes visible again by itself.
  *
  * @throws PipelineError of action `stop`
@@ -49,9 +51,9 @@ export async function receive(
   options: ReceiverOptions,
   signals: { stop: AbortSignal; abort: AbortSignal },
 ): Promise<void> {
-  const { queue, budget, publisher, outage } = options;
+  const { queue, budget, stalled, outage } = options;
   while (!signals.stop.aborted) {
-    if (publisher.outage) {
+    if (stalled()) {
       await sleep(outagePollMs, signals.stop);
       continue;
     }
