@@ -130,3 +130,21 @@ function* batches(messages: readonly TestMessage[]): Generator<TestMessage[]> {
   }
   if (batch.length > 0) yield batch;
 }
+
+/** Messages in the queue: visible, in flight and delayed. */
+export async function messagesIn(queue: Pick<TestQueue, 'endpoint' | 'queueUrl'>): Promise<number> {
+  const client = testSqsClient(queue.endpoint);
+  try {
+    const names = [
+      'ApproximateNumberOfMessages',
+      'ApproximateNumberOfMessagesNotVisible',
+      'ApproximateNumberOfMessagesDelayed',
+    ] as const;
+    const { Attributes } = await client.send(
+      new GetQueueAttributesCommand({ QueueUrl: queue.queueUrl, AttributeNames: [...names] }),
+    );
+    return names.reduce((sum, name) => sum + Number(Attributes?.[name] ?? 0), 0);
+  } finally {
+    client.destroy();
+  }
+}
