@@ -35,6 +35,8 @@ export function createRecordConsumer(client: KafkaClient, options: RecordConsume
 const backoff = { baseMs: 200, capMs: 2_000 };
 /** A topic just made may be unknown to a broker for a moment; this many times in a row is no moment. */
 const missingLooks = 3;
+/** A membership that lasted this long was sound: the next trouble is a new one, and is waited out from the start. */
+const soundMs = 10_000;
 
 class KafkajsConsumer implements RecordConsumer {
   readonly #client: KafkaClient;
@@ -96,11 +98,11 @@ class KafkajsConsumer implements RecordConsumer {
     let attempt = 0;
     let missing = 0;
     while (!stop.aborted) {
+      let joinedAt: number | undefined;
       const ended = await runSession(this.#client, this.#options, handlers, stop, {
         assigned: (partitions) => {
-          if (attempt > 0) log.info({ topic, groupId }, 'Kafka answers again');
-          attempt = 0;
-          missing = 0;
+          if (attempt > 0 && joinedAt === undefined) log.info({ topic, groupId }, 'joined the group again');
+          joinedAt ??= performance.now();
           this.#assigned = new Set(partitions);
           this.#assignment = undefined;
         },
@@ -111,17 +113,21 @@ class KafkajsConsumer implements RecordConsumer {
       this.#assigned = new Set();
       this.#assignment = undefined;
       if (stop.aborted) return;
+      if (ended.ofHandler && !isRetriable(ended.error)) throw ended.error;
       const error = classifyKafkaError(ended.error);
-      if (ended.ofHandler && error.action !== 'retry') throw ended.error;
       missing = error.code === 'KAFKA_TOPIC_MISSING' ? missing + 1 : 0;
       if (missing >= missingLooks) throw new PipelineError('KAFKA_TOPIC_MISSING', `topic ${topic}`);
       if (error.action !== 'retry' && missing === 0) throw error;
-      const waitMs = backoffMs(attempt, backoff);
+      if (joinedAt !== undefined && performance.now() - joinedAt > soundMs) attempt = 0;
       if (attempt === 0) {
         log.warn({ topic, groupId, code: error.code, detail: error.detail }, 'left the group: joining again');
       }
+      await sleep(backoffMs(attempt, backoff), stop);
       attempt += 1;
-      await sleep(waitMs, stop);
     }
   }
+}
+
+function isRetriable(error: unknown): boolean {
+  return error instanceof PipelineError && error.action === 'retry';
 }
