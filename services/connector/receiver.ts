@@ -65,7 +65,7 @@ export async function receive(
         signals.stop,
       );
     } catch (error) {
-      budget.release(worstReceive);
+      // The connector ends: what was reserved is of no more use.
       if (signals.stop.aborted && error instanceof PipelineError && error.action === 'retry') return;
       throw error;
     }

@@ -116,4 +116,22 @@ describe('sealing in transit', () => {
     expect(counts).toMatchObject({ unsealable: 1, deleted: 1 });
     expect(connector.queue.remaining).toBe(2);
   });
+
+  test('such a message comes again and again without using anything up', async () => {
+    const { vault, connector } = await sealed({ maxMessages: 10 });
+    await vault.ensureTransitKey(addDays(today, 1));
+    connector.queue.send('too old', {
+      attributes: {
+        'origin-id': Buffer.from('0b8f7a52-1111-4222-8333-944455566677'),
+        'origin-sent-at': Buffer.from(String(Date.now() - 30 * 86_400_000)),
+      },
+    });
+    connector.start();
+    await seconds(500);
+    connector.queue.send('another');
+    await seconds(10);
+    const counts = await drain(connector);
+    expect(counts.deleted).toBe(1);
+    expect(counts.unsealable).toBeGreaterThan(10);
+  });
 });

@@ -94,6 +94,23 @@ describe('runConnector', () => {
     );
   });
 
+  test('what was reserved is given back: after empty polls, expired receipts and hand-backs it still receives', async () => {
+    const connector = harness({
+      maxMessages: 10,
+      maxBytes: worstReceive.bytes,
+      visibilityTimeoutSeconds: 10,
+    });
+    connector.start();
+    await seconds(300);
+    connector.fate = () => 'fail';
+    for (let i = 0; i < 10; i++) connector.queue.send(`body ${i}`);
+    await seconds(150);
+    connector.fate = () => 'ack';
+    await seconds(60);
+    expect(connector.queue.remaining).toBe(0);
+    expect(await drain(connector)).toMatchObject({ returned: 10, deleted: 10 });
+  });
+
   test('a message held long is extended until it is deleted, and never delivered twice', async () => {
     const connector = harness({ visibilityTimeoutSeconds: 6 });
     for (let i = 0; i < 40; i++) connector.queue.send(`body ${i}`);

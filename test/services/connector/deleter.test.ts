@@ -51,6 +51,7 @@ describe('Deleter', () => {
     expect(deletes()).toEqual([items.map((item) => item.receiptHandle), [stubborn], [stubborn]]);
     expect(done.deleted).toHaveLength(10);
     expect(new Set(done.deleted).size).toBe(10);
+    expect(done.expired).toEqual([]);
     expect(queue.remaining).toBe(0);
   });
 

@@ -51,6 +51,8 @@ describe('Visibility', () => {
       expect(queue.inFlight).toBe(25);
     }
     expect(changes().every((call) => call.seconds === 30 && call.receipts.length <= 10)).toBe(true);
+    // Three calls a third of the timeout, not more.
+    expect(changes().length).toBeLessThanOrEqual(3 * 60);
   });
 
   test('a failing extension is tried again before the timeout runs out', async () => {
