@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { sql, type Assume, type SQL } from 'drizzle-orm';
 import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
@@ -58,6 +59,7 @@ const silentServerMs = 5_000;
  * that of the rollback (drizzle-orm 0.45 `NodePgSession.transaction`).
  */
 export function openDatabase(url: string, options: DatabaseOptions): Database {
+  const sockets = new Set<Socket>();
   const pool = new Pool({
     connectionString: url,
     max: options.max,
@@ -67,6 +69,11 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     query_timeout: options.statementTimeoutMs + silentServerMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
+    stream: () => {
+      const socket = new Socket();
+      sockets.add(socket);
+      return socket.once('close', () => sockets.delete(socket));
+    },
   });
   // An error of an idle connection is news of the past: the pool has dropped it, and the next statement finds out.
   pool.on('error', ignore);
@@ -93,7 +100,12 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     get busy() {
       return pool.totalCount - pool.idleCount;
     },
-    [Symbol.asyncDispose]: () => pool.end(),
+    async [Symbol.asyncDispose]() {
+      await pool.end();
+      // pg leaves the socket of a login open that it gave up by itself (a URL without a password): it would keep the process
+      // for the minute that the server waits.
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }
 

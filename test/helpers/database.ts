@@ -16,7 +16,7 @@ export interface TestDatabase extends AsyncDisposable {
   readonly name: string;
   readonly urls: Readonly<Record<'admin' | 'writer' | 'recoverer' | 'operator' | 'analyst', string>>;
   /** A pool that is closed with the database; one that still has a connection out by then fails the test. */
-  open(as: keyof TestDatabase['urls'], options?: { statementTimeoutMs?: number }): Database;
+  open(as: keyof TestDatabase['urls'], options?: { max?: number; statementTimeoutMs?: number }): Database;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function createDatabase(adminUrl: string): Promise<TestDatabase> {
     open(as, options = {}) {
       const pool = openDatabase(urls[as], {
         applicationName: `test-${as}`,
-        max: 4,
+        max: options.max ?? 4,
         statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
       });
       pools.push(pool);
