@@ -64,15 +64,14 @@ class KafkajsProducer implements RecordProducer {
   async close(): Promise<void> {
     this.#closed = true;
     const connection = await this.#connection?.catch(() => undefined);
-    if (connection === undefined) return;
-    await connection.producer.disconnect();
-    connection.open.abort();
+    if (connection !== undefined) await disconnect(connection);
   }
 
   /** Never rejects. */
   async #request(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
     try {
-      const { producer } = await this.#connect();
+      const connection = this.#connect();
+      const { producer } = await connection;
       const answer = await producer.send({
         topic,
         acks: -1,
@@ -83,7 +82,9 @@ class KafkajsProducer implements RecordProducer {
         ),
       });
       this.#missing.delete(topic);
-      return batches.map(({ partition }) => acknowledgement(topic, partition, answer));
+      const acks = batches.map(({ partition }) => acknowledgement(topic, partition, answer));
+      if (acks.some((ack) => 'error' in ack)) this.#connectAfresh(connection);
+      return acks;
     } catch (error) {
       // An answer of the broker says of each partition what became of it; its "unknown topic" is a leader that moved.
       const answer = producedAnswer(error);
@@ -103,6 +104,16 @@ class KafkajsProducer implements RecordProducer {
     return times < missingLooks
       ? new PipelineError('KAFKA_UNAVAILABLE', error.detail)
       : new PipelineError('KAFKA_TOPIC_MISSING', `topic ${topic}`);
+  }
+
+  /**
+   * kafkajs leaves out a partition that its metadata does not know yet, and does not ask for newer ones before their time.
+   * What is under way on the old connection ends there.
+   */
+  #connectAfresh(old: Promise<Connection>): void {
+    if (this.#connection !== old) return;
+    this.#connection = undefined;
+    void old.then(disconnect);
   }
 
   #connect(): Promise<Connection> {
@@ -142,6 +153,12 @@ class KafkajsProducer implements RecordProducer {
     this.#learned = metadata;
     this.#leaders.set(topic, new Map(metadata.map(({ partitionId, leader }) => [partitionId, leader])));
   }
+}
+
+/** Never rejects: connections that cannot be closed are cut. */
+async function disconnect({ producer, open }: Connection): Promise<void> {
+  await producer.disconnect().catch(() => undefined);
+  open.abort();
 }
 
 function toMessage(partition: number, record: OutgoingRecord): Message {
