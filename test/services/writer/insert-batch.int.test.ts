@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'drizzle-orm';
+import { describe, expect, inject, test } from 'vitest';
+import { rowInserter } from '../../../db/queries/insert-rows.ts';
+import type { EncodedBatch } from '../../../services/writer/encode.ts';
+import { BatchInserter } from '../../../services/writer/insert-batch.ts';
+import { maintainDays } from '../../../services/maintenance/maintain.ts';
+import { userLogins } from '../../../shared/streams/user-logins.ts';
+import { dayOf } from '../../../shared/time.ts';
+import { createDatabase, type TestDatabase } from '../../helpers/database.ts';
+import { FakeVault } from '../../helpers/fake-vault.ts';
+
+const now = Date.now();
+
+interface Row {
+  readonly partition: number;
+  readonly eventId: string;
+  readonly appVersion?: number;
+  readonly day?: string;
+}
+
+/** A batch as the encoder would make it: rows in the order given, offsets counted up per partition from `firstOffset`. */
+function batchOf(rows: readonly Row[], firstOffset = 0): EncodedBatch {
+  const byPartition = Map.groupBy(rows, ({ partition }) => partition);
+  const column = <T>(value: (row: Row) => T): T[] => rows.map(value);
+  return {
+    rows: {
+      createDate: column(({ day }) => day ?? dayOf(now)),
+      eventId: column(({ eventId }) => eventId),
+      sentAtMs: column(() => now),
+      dekId: column(() => 1n),
+      clear: [
+        column(() => `it's a "user", {NULL}, \\ and more`),
+        column(() => 'NULL'),
+        column(() => null),
+        column(({ appVersion }) => appVersion ?? 2_003_000),
+        column(() => '2.3.0'),
+      ],
+      masked: [column(() => 't1:x'), column(() => 't1:y')],
+      sealed: [column(() => Buffer.from([1, 1, 0, 92, 34])), column(() => Buffer.alloc(0))],
+    },
+    partitions: column(({ partition }) => partition),
+    dead: [],
+    ledger: [...byPartition].map(([partition, list]) => ({
+      topic: 'raw',
+      partition,
+      firstOffset: BigInt(firstOffset),
+      lastOffset: BigInt(firstOffset + list.length - 1),
+      read: list.length,
+      inserted: list.length,
+      duplicate: 0,
+      dead: 0,
+      unknownFields: 0,
+    })),
+  };
+}
+
+async function setUp(): Promise<{ database: TestDatabase; inserter: BatchInserter }> {
+  const database = await createDatabase(inject('postgresAdminUrl'));
+  const options = { keeper: new FakeVault(), tables: ['user_logins'], clock: () => now };
+  await maintainDays({ database: database.open('admin'), ...options });
+  const inserter = new BatchInserter({
+    connection: database.open('writer'),
+    rowsOf: rowInserter(userLogins),
+    writtenBy: 'test',
+  });
+  return { database, inserter };
+}
+
+const rows = (...partitions: number[]) =>
+  partitions.map((partition): Row => ({ partition, eventId: randomUUID() }));
+
+describe('BatchInserter, as the role of the writer', () => {
+  test('stores values as they are', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    await inserter.insert(batchOf(rows(0)));
+    const { rows: stored } = await database.open('admin').execute(
+      sql`select user_id, device_type, locale, app_version, ip_sealed, device_id_sealed, masked_ip,
+        (extract(epoch from sent_at) * 1000)::text as sent_at_ms from user_logins`,
+    );
+    expect(stored).toEqual([
+      {
+        user_id: `it's a "user", {NULL}, \\ and more`,
+        device_type: 'NULL',
+        locale: null,
+        app_version: 2_003_000,
+        ip_sealed: Buffer.from([1, 1, 0, 92, 34]),
+        device_id_sealed: Buffer.alloc(0),
+        masked_ip: 't1:x',
+        sent_at_ms: `${now}.000000`,
+      },
+    ]);
+  });
+
+  test('counts duplicates in the partition they came from, before and after a run of them', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const first = rows(0, 0, 1, 2);
+    const counts = async (batch: Row[], firstOffset: number) =>
+      (await inserter.insert(batchOf(batch, firstOffset))).map((e) => [e.partition, e.inserted, e.duplicate]);
+    expect(await counts(first, 0)).toEqual([
+      [0, 2, 0],
+      [1, 1, 0],
+      [2, 1, 0],
+    ]);
+    const again = [...first.slice(0, 1), ...rows(0, 1), ...first.slice(3)];
+    for (let delivery = 0; delivery < 2; delivery++) {
+      expect(await counts(again, 4)).toEqual([
+        [0, delivery === 0 ? 1 : 0, delivery === 0 ? 1 : 2],
+        [1, delivery === 0 ? 1 : 0, delivery === 0 ? 0 : 1],
+        [2, 0, 1],
+      ]);
+    }
+    expect(await counts(rows(0, 2), 8)).toEqual([
+      [0, 1, 0],
+      [2, 1, 0],
+    ]);
+    const twiceInOne = rows(1);
+    expect(await counts([...twiceInOne, ...twiceInOne], 12)).toEqual([[1, 1, 1]]);
+    const { rows: ledger } = await database.open('admin').execute(
+      sql`select sum(inserted)::integer as inserted, (select count(*)::integer from user_logins) as stored,
+        sum(read - inserted - duplicate - dead)::integer as difference from ledger`,
+    );
+    expect(ledger).toEqual([{ inserted: 9, stored: 9, difference: 0 }]);
+  });
+
+  test('rows and ledger are one transaction: a batch that Postgres refuses leaves nothing', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const poisoned = [...rows(0), { partition: 0, eventId: randomUUID(), appVersion: 3_000_000_000 }];
+    await expect(inserter.insert(batchOf(poisoned))).rejects.toMatchObject({
+      code: 'DATABASE_REJECTED',
+      detail: 'SQLSTATE 22003',
+    });
+    const { rows: left } = await database
+      .open('admin')
+      .execute(
+        sql`select (select count(*) from user_logins)::integer as rows, (select count(*) from ledger)::integer as entries`,
+      );
+    expect(left).toEqual([{ rows: 0, entries: 0 }]);
+  });
+
+  test('a day without a partition is an outage, and no row goes elsewhere', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const old = [{ partition: 0, eventId: randomUUID(), day: '2020-01-01' }];
+    await expect(inserter.insert(batchOf(old))).rejects.toMatchObject({
+      code: 'PARTITION_MISSING',
+      action: 'retry',
+    });
+  });
+});
