@@ -1,8 +1,8 @@
 import { openDatabase } from '../../db/client.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
-import { committedOffsets, topicOffsets } from '../../shared/kafka/offsets.ts';
 import { createLogger } from '../../shared/log.ts';
 import { verifyConfig } from './config.ts';
+import { kafkaReader } from './kafka-reader.ts';
 import { formatProof, jsonProof } from './report.ts';
 import { proveTopic } from './verify.ts';
 
@@ -22,10 +22,7 @@ export async function verify(options: { complete?: boolean; json?: boolean }): P
   });
   const proof = await proveTopic({
     session: database,
-    reader: {
-      topicOffsets: () => topicOffsets(client, topic),
-      committedOffsets: () => committedOffsets(client, group, topic),
-    },
+    reader: kafkaReader(client, topic, group),
     topic,
     group,
     complete: options.complete === true,
