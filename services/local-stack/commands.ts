@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 
 export interface Captured {
-  /** The exit code, 127 when there is no such program (as a shell has it), 128 when a signal ended it. */
+  /** The exit code, 127 when the program cannot be run (as a shell has it), 128 when a signal ended it. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -20,14 +20,15 @@ export async function capture(
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Captured> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
-  const output = Promise.all([text(child.stdout), text(child.stderr)]);
   try {
+    // Throws at once or emits `error`, as the reason has it.
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const output = Promise.all([text(child.stdout), text(child.stderr)]);
+    output.catch(() => undefined);
     const [code] = await once(child, 'close');
     const [stdout, stderr] = await output;
     return { code: typeof code === 'number' ? code : 128, stdout, stderr };
   } catch {
-    await output.catch(() => undefined);
     return { code: 127, stdout: '', stderr: '' };
   }
 }

@@ -13,16 +13,21 @@ const pom = fileURLToPath(new URL('kafka/pom.xml', import.meta.url));
 /** The downloads of this checkout, shared by every stack and every test run in it, and kept by `reset`. */
 export const sharedCache = fileURLToPath(new URL('../../.sluice/cache', import.meta.url));
 
+/** Where Kafka's jars lie below `cache`, once {@link ensureKafkaJars} has run. */
+export function kafkaJars(cache: string): string {
+  return join(cache, `kafka-${kafkaVersion}`);
+}
+
 /**
- * The directory with Kafka's jars below `cache`, downloaded by Maven from kafka/pom.xml unless they are there. Only one
+ * Downloads Kafka's jars to {@link kafkaJars} by Maven from kafka/pom.xml unless they are there. Only one
  * caller downloads, the others wait. They lie under their name only when they are all there, together with the pom they
  * follow from: another pom is another download.
  *
- * @throws PipelineError STACK without Maven or network, naming the log.
+ * @throws PipelineError STACK without Maven or network
  */
-export async function ensureKafkaJars(cache: string, progress: Progress): Promise<string> {
-  const jars = join(cache, `kafka-${kafkaVersion}`);
-  if (await isCurrent(jars)) return jars;
+export async function ensureKafkaJars(cache: string, progress: Progress): Promise<void> {
+  const jars = kafkaJars(cache);
+  if (await isCurrent(jars)) return;
   await withFileLock(
     join(cache, 'download.lock'),
     () => progress('waiting for another download of Kafka'),
@@ -30,7 +35,6 @@ export async function ensureKafkaJars(cache: string, progress: Progress): Promis
       if (!(await isCurrent(jars))) await download(cache, jars, progress);
     },
   );
-  return jars;
 }
 
 async function download(cache: string, jars: string, progress: Progress): Promise<void> {

@@ -12,8 +12,8 @@ import { accepts, loopback } from './tcp-ports.ts';
 export interface KafkaOptions {
   readonly paths: StackPaths;
   readonly ports: Pick<StackPorts, 'kafka' | 'controllers'>;
-  /** The directory of the jars: {@link ensureKafkaJars}, asked for once, when it is needed. */
-  readonly jars: () => Promise<string>;
+  /** The directory of Kafka's jars. */
+  readonly jars: string;
 }
 
 /** Every stack is its own cluster, and none meets another: the id need not differ. */
@@ -43,7 +43,6 @@ function kafkaServer(options: KafkaOptions, port: number, index: number): Server
     port,
     logFile: join(paths.logs, `${name}.log`),
     async prepare() {
-      const jars = await options.jars();
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const properties = join(directory, 'server.properties');
       await writeFile(properties, brokerProperties(ports, index, join(directory, 'data')), { mode: 0o600 });
@@ -52,7 +51,7 @@ function kafkaServer(options: KafkaOptions, port: number, index: number): Server
         ...jvmFlags,
         `-Dlog4j2.configurationFile=${fileURLToPath(new URL('kafka/log4j2.xml', import.meta.url))}`,
         '-cp',
-        join(jars, '*'),
+        join(options.jars, '*'),
         ...args,
       ];
       await format(java(128, 'kafka.tools.StorageTool'), properties, directory, paths.logs);

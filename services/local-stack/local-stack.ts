@@ -79,7 +79,7 @@ export interface ServerStatus {
 export async function stackStatus(directory: string): Promise<ServerStatus[]> {
   const state = readState(directory);
   if (state === undefined) return [];
-  const servers = serversOf(state, { durable: true, progress: () => {} });
+  const servers = serversOf(state, true);
   return await Promise.all(servers.map((server) => statusOf(server, state.processes[server.name])));
 }
 

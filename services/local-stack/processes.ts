@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile } from 'node:fs/promises';
 // The one module beside main.ts that uses `process`: signalling a process that another one started has no other door.
@@ -22,7 +22,6 @@ export interface LaunchOptions {
   readonly args: readonly string[];
   readonly logFile: string;
   readonly cwd: string;
-  readonly env?: Readonly<Record<string, string>>;
   /** The user to become; only root can. */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
@@ -36,16 +35,7 @@ export interface LaunchOptions {
 export async function launch(options: LaunchOptions): Promise<ProcessIdentity> {
   const log = await open(options.logFile, 'a', 0o600);
   try {
-    const child = spawn(options.command, options.args, {
-      cwd: options.cwd,
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-      ...(options.env ? { env: options.env } : {}),
-      ...options.user,
-    });
-    await once(child, 'spawn').catch((error: NodeJS.ErrnoException) => {
-      throw new PipelineError('STACK', `${options.command} cannot be run (${error.code ?? 'unknown'})`);
-    });
+    const child = await spawned(options, log.fd);
     child.unref();
     const started = child.pid === undefined ? undefined : await startOf(child.pid);
     if (child.pid === undefined || started === undefined) {
@@ -54,6 +44,22 @@ export async function launch(options: LaunchOptions): Promise<ProcessIdentity> {
     return { pid: child.pid, started };
   } finally {
     await log.close();
+  }
+}
+
+async function spawned(options: LaunchOptions, logFd: number): Promise<ChildProcess> {
+  try {
+    const child = spawn(options.command, options.args, {
+      cwd: options.cwd,
+      detached: true,
+      stdio: ['ignore', logFd, logFd],
+      ...options.user,
+    });
+    await once(child, 'spawn');
+    return child;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new PipelineError('STACK', `${options.command} cannot be run (${code})`);
   }
 }
 

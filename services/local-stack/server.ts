@@ -31,7 +31,7 @@ export async function startServer(
 ): Promise<void> {
   const began = performance.now();
   const options = await server.prepare();
-  if (hooks.signal.aborted) throw new PipelineError('STACK', `${server.name} was not started`);
+  if (hooks.signal.aborted) throw new PipelineError('STACK', 'interrupted');
   const identity = await launch({ ...options, logFile: server.logFile });
   hooks.launched(identity);
   await waitUntilReady(server, identity, hooks.signal);
@@ -46,7 +46,8 @@ async function waitUntilReady(server: Server, identity: ProcessIdentity, signal:
     if (!(await isRunning(identity))) {
       throw new PipelineError('STACK', `${server.name} ended while starting; see ${server.logFile}`);
     }
-    if (signal.aborted || performance.now() > deadline) {
+    if (signal.aborted) throw new PipelineError('STACK', 'interrupted');
+    if (performance.now() > deadline) {
       throw new PipelineError('STACK', `${server.name} is not ready; see ${server.logFile}`);
     }
     await sleep(100, signal);

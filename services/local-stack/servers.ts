@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { PipelineError } from '../../shared/errors.ts';
 import { requireJava } from './java.ts';
-import { ensureKafkaJars, sharedCache } from './kafka-jars.ts';
+import { ensureKafkaJars, kafkaJars, sharedCache } from './kafka-jars.ts';
 import { kafkaServers } from './kafka.ts';
 import { postgresServer } from './postgres.ts';
 import { isRunning, stopProcess, type ProcessIdentity } from './processes.ts';
@@ -51,25 +51,22 @@ export async function startServers(options: ServersOptions): Promise<StackState>
     );
   }
   await requireJava();
+  await ensureKafkaJars(sharedCache, options.progress);
   for (const directory of [paths.logs, paths.kafka, paths.sqs]) makePrivate(directory);
   const state = await newState(options, known);
   saveState(state.directory, state);
-  const servers = serversOf(state, options);
+  const servers = serversOf(state, options.durable);
   await startMissing(servers, state, options);
   return state;
 }
 
 /** The servers of a stack, in the order in which they are listed. */
-export function serversOf(
-  state: StackState,
-  { durable, progress }: Pick<ServersOptions, 'durable' | 'progress'>,
-): Server[] {
+export function serversOf(state: StackState, durable: boolean): Server[] {
   const paths = stackPaths(state.directory);
-  const jars = once(() => ensureKafkaJars(sharedCache, progress));
   const { ports, passwords } = state;
   return [
     postgresServer({ paths, port: ports.postgres, password: passwords.postgres, durable }),
-    ...kafkaServers({ paths, ports, jars }),
+    ...kafkaServers({ paths, ports, jars: kafkaJars(sharedCache) }),
     sqsServer({ paths, port: ports.sqs, durable }),
   ];
 }
@@ -107,6 +104,7 @@ async function startMissing(servers: Server[], state: StackState, options: Serve
   const launched: [string, ProcessIdentity][] = [];
   const abort = new AbortController();
   const signal = AbortSignal.any([abort.signal, ...(options.signal ? [options.signal] : [])]);
+  let first: unknown;
   const start = async (server: Server) => {
     try {
       await startServer(server, {
@@ -119,14 +117,15 @@ async function startMissing(servers: Server[], state: StackState, options: Serve
         },
       });
     } catch (error) {
+      // Those that give up because of it fail after it.
+      if (!abort.signal.aborted) first = error;
       abort.abort();
-      throw error;
     }
   };
   try {
-    const results = await Promise.allSettled(missing.map(start));
-    const failure = results.find((result) => result.status === 'rejected');
-    if (failure !== undefined) throw failure.reason;
+    await Promise.all(missing.map(start));
+    if (abort.signal.aborted) throw first;
+    if (options.signal?.aborted) throw new PipelineError('STACK', 'interrupted');
     await options.prepare?.(state);
   } catch (error) {
     await Promise.all(launched.map(([name, identity]) => stopServer(name, identity)));
@@ -174,9 +173,4 @@ async function choosePorts(
     ports.controllers.push(await choose(name, known?.ports.controllers[i], 9093 + 2 * i));
   }
   return ports;
-}
-
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let result: Promise<T> | undefined;
-  return () => (result ??= work());
 }
