@@ -37,8 +37,9 @@ const deadBodies = [
 ];
 const unknownFieldBody = JSON.stringify({ ...first, ip: '203.0.113.200', secret: 'CANARY-UNKNOWN-FIELD' });
 
-async function run(): Promise<Pipeline> {
-  const pipeline = await createPipeline(servers, { partitions: 3, env: { LOG_LEVEL: 'trace' } });
+const options = { partitions: 3, env: { LOG_LEVEL: 'trace' } };
+
+async function sendCanaries(pipeline: Pipeline): Promise<void> {
   await pipeline.start('connector');
   await pipeline.start('writer');
   const bodies = [...logins.map((login) => JSON.stringify(login)), ...deadBodies, unknownFieldBody];
@@ -46,7 +47,6 @@ async function run(): Promise<Pipeline> {
   await settled(pipeline);
   const outcome = await expectDelivered(pipeline, new Set(ids));
   expect(outcome.dead.size).toBe(deadBodies.length);
-  return pipeline;
 }
 
 /** Everything a thief of logs, topics and database would hold, as text: bytes as latin1 and as hex. */
@@ -98,7 +98,8 @@ function spellings(bytes: Buffer): string[] {
 
 describe('canary', () => {
   test('no address, device, body or key anywhere but sealed; every cell opens in its own place and no other', async () => {
-    await using pipeline = await run();
+    await using pipeline = await createPipeline(servers, options);
+    await sendCanaries(pipeline);
     const everything = await everythingOf(pipeline);
     const canaries = [
       ...['203.0.113.', 'CANARY'].flatMap((text) => [text, Buffer.from(text).toString('hex')]),
@@ -125,7 +126,8 @@ describe('canary', () => {
   });
 
   test('a swapped cell does not open for the recoverer either, and each attempt is in the access log', async () => {
-    await using pipeline = await run();
+    await using pipeline = await createPipeline(servers, options);
+    await sendCanaries(pipeline);
     const { rows } = await pipeline.admin.execute<{ event_id: string; user_id: string }>(
       sql`select event_id, user_id from user_logins where user_id in ('user-1', 'user-2') order by user_id`,
     );
