@@ -57,6 +57,9 @@ async function maintainOnce(
   const lines = [
     ...days.partitions.map((name) => `made partition ${name}`),
     ...days.dayKeys.map((day) => `published the key of ${day}`),
+    ...(days.ledger.entries > days.ledger.remain
+      ? [`merged ${days.ledger.entries} ledger entries into ${days.ledger.remain}`]
+      : []),
     ...describeTopics(topics),
   ];
   if (lines.length === 0) lines.push(`nothing to do: ready from ${days.from} to ${days.to}`);
