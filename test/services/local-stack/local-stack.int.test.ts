@@ -19,6 +19,7 @@ import { stackEnvironment } from '../../../services/local-stack/environment.ts';
 import { resetStack, stackStatus, startStack, stopStack } from '../../../services/local-stack/local-stack.ts';
 import { isRunning } from '../../../services/local-stack/processes.ts';
 import { readSaved, saveState, type StackState } from '../../../services/local-stack/stack-state.ts';
+import { guardDirectory } from '../../helpers/servers.ts';
 
 const cli = fileURLToPath(new URL('../../../bin/sluice.js', import.meta.url));
 
@@ -26,17 +27,19 @@ const cli = fileURLToPath(new URL('../../../bin/sluice.js', import.meta.url));
 describe('a stack', { timeout: 180_000 }, () => {
   let directory: string;
   let state: StackState;
+  let stopAll: () => Promise<void>;
   const up = () => startStack({ directory, usualPorts: false, progress: () => {} });
   const sluice = (action: string, ...args: string[]) =>
     capture(process.execPath, [cli, 'stack', action, '--directory', directory, ...args]);
 
   beforeAll(async () => {
     directory = join(await mkdtemp(join(tmpdir(), 'sluice stack-')), ".it's");
+    stopAll = await guardDirectory(directory);
     state = await up();
   }, 180_000);
 
   afterAll(async () => {
-    await resetStack(directory);
+    await stopAll();
     await rm(join(directory, '..'), { recursive: true });
   });
 
