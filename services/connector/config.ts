@@ -23,8 +23,9 @@ const connectorSlice = {
    */
   CONNECTOR_MAX_MESSAGES: integer({ min: 10, max: 100_000, default: 10_000 }),
   /**
-   * Held and reserved at once. A poll reserves 10 MiB, for ten messages may be 1 MiB each: four of them leave 24 MiB for what is
-   * held, and the process under 200 MiB in all.
+   * Bodies held and reserved at once. A poll reserves 10 MiB, for ten messages may be 1 MiB each: four of them leave
+   * 24 MiB for what is held. A body passes through several copies (answer, text, sealed, request), so the process takes
+   * 100 MiB and up to five times this: 160 MiB in all with 200,000 logins waiting, 400 MiB when every body is 1 MiB.
    */
   CONNECTOR_MAX_BYTES: integer({ min: 16 * mebibyte, max: 4_096 * mebibyte, default: 64 * mebibyte }),
 };
