@@ -93,7 +93,13 @@ export const topicLayoutSlice = {
   TOPIC_REPLICATION: wholeNumber({ min: 1, max: 15 }).optional(),
   /** Replicas that must have a record before it is acknowledged: one less than there are, unless given. */
   TOPIC_MIN_INSYNC: wholeNumber({ min: 1, max: 15 }).optional(),
-  RAW_TOPIC_RETENTION_DAYS: integer({ min: 1, max: 3_650, default: 7 }),
+  /**
+   * Counted from SentTimestamp, and SQS may hand over a message that is 14 days old: with less than that, Kafka could delete it unread.
+   * The default leaves a writer a week to be down.
+   */
+  RAW_TOPIC_RETENTION_DAYS: integer({ min: 15, max: 3_650, default: 21 }),
+  /** Counted the same way. Dead letters wait for a person. */
+  DEAD_LETTER_TOPIC_RETENTION_DAYS: integer({ min: 15, max: 3_650, default: 90 }),
 };
 
 export const writerGroupSlice = { WRITER_GROUP: topicName.default('sluice-writer') };

@@ -89,7 +89,8 @@ export const errorCodes = {
   DATABASE_SCHEMA: { action: 'stop', remedy: 'A table is missing or differs: run "sluice migrate".' },
   MIGRATION_CONFLICT: {
     action: 'stop',
-    remedy: 'Migrations that have run are never edited, removed or reordered: use the version that ran them or a newer one.',
+    remedy:
+      'Migrations that have run are never edited, removed or reordered: use the version that ran them or a newer one.',
   },
   KAFKA_TOPIC_MISSING: { action: 'stop', remedy: 'A topic does not exist: run "sluice migrate".' },
   KAFKA_FORBIDDEN: { action: 'stop', remedy: 'Kafka refused these credentials, or a right is missing.' },

@@ -1,4 +1,4 @@
-import { PipelineError } from './errors.ts';
+import type { PipelineError } from './errors.ts';
 import { backoffMs, sleep } from './lifecycle.ts';
 import type { Logger } from './log.ts';
 

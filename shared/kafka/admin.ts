@@ -9,6 +9,7 @@ import type { KafkaClient } from './kafkajs-client.ts';
 export async function withAdmin<R>(client: KafkaClient, work: (admin: Admin) => Promise<R>): Promise<R> {
   const open = client.open();
   const admin = open.kafka.admin();
+  admin.on(admin.events.REQUEST_TIMEOUT, () => open.abort());
   try {
     await admin.connect();
     return await work(admin);

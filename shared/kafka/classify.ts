@@ -65,6 +65,11 @@ export function isOfType(error: unknown, ...types: string[]): boolean {
   return causesOf(error).some((link) => types.includes(textOf(link, 'type')));
 }
 
+/** Whether a broker did not answer in time: it may hang, or the connection be half open. */
+export function isTimeout(error: unknown): boolean {
+  return causesOf(error).some((link) => textOf(link, 'name') === 'KafkaJSRequestTimeoutError');
+}
+
 function detailOf(link: object): string | undefined {
   const type = textOf(link, 'type');
   if (/^[A-Z][A-Z_]{2,60}$/.test(type)) return `Kafka answered ${type}`;

@@ -46,12 +46,18 @@ const staleTypes = [
 ];
 const staleNames = new Set(['KafkaJSTopicMetadataNotLoaded', 'KafkaJSStaleTopicMetadataAssignment']);
 
+/** Said, with topic and partition, when a position lies outside the partition: records were deleted before they were read. */
+export const outOfRangeMessage = 'the position lies outside the partition: reading on from its beginning';
+
 /**
- * Two corrections of kafkajs's consumer group, so that no batch crosses a join.
+ * Three corrections of kafkajs's consumer group, so that no batch crosses a join and no position moves on its own.
  *
  * A fetch that finds stale metadata (a leader moved, partitions were added) joined the group by itself while the
  * fetchers of other brokers still had requests and handlers running; these then moved the positions of the new assignment past
  * records that nobody had handed over. Now it raises a rebalance like any other, which stops all fetchers first.
+ *
+ * "Offset out of range" made kafkajs commit "the earliest" for the whole group and read from there, although a former leader that has
+ * not yet noticed says so too. Now the partition's own bounds decide.
  *
  * And every fetched batch remembers the {@link Assignment} it was asked for under.
  */
@@ -69,11 +75,42 @@ export function patchConsumerGroup(): void {
 
   ConsumerGroup.prototype.recoverFromFetch = async function recoverByRebalance(error) {
     const name = error instanceof Error ? error.name : '';
+    if (name === 'KafkaJSOffsetOutOfRange') return recoverPosition(this, error);
     if (!staleNames.has(name) && !isOfType(error, ...staleTypes)) return recoverFromFetch.call(this, error);
     if (this.offsetManager !== null) assignmentFor(this, this.offsetManager).revoke();
     if (name !== 'KafkaJSStaleTopicMetadataAssignment') await this.cluster.refreshMetadata();
     throw rejoinError();
   };
+}
+
+/** Moves a position that is truly outside its partition to the beginning; otherwise the new leader is to be asked: rejoins. */
+async function recoverPosition(group: ConsumerGroup, error: unknown): Promise<void> {
+  const manager = group.offsetManager;
+  const place = placeOf(error);
+  if (manager === null || place === undefined) throw error;
+  const { topic, partition } = place;
+  await group.cluster.refreshMetadata();
+  const bound = async (fromBeginning: boolean) => {
+    const [found] = await group.cluster.fetchTopicsOffset([
+      { topic, fromBeginning, partitions: [{ partition }] },
+    ]);
+    return BigInt(found?.partitions[0]?.offset ?? '-1');
+  };
+  const [low, high] = [await bound(true), await bound(false)];
+  const position = BigInt(manager.nextOffset(topic, partition).toString());
+  if (low < 0n || (position >= low && position <= high)) {
+    assignmentFor(group, manager).revoke();
+    throw rejoinError();
+  }
+  group.logger.warn(outOfRangeMessage, { topic, partition });
+  manager.resolveOffset({ topic, partition, offset: String(low - 1n) });
+}
+
+function placeOf(error: unknown): { topic: string; partition: number } | undefined {
+  if (typeof error !== 'object' || error === null || !('topic' in error && 'partition' in error))
+    return undefined;
+  const { topic, partition } = error;
+  return typeof topic === 'string' && typeof partition === 'number' ? { topic, partition } : undefined;
 }
 
 function assignmentFor(group: ConsumerGroup, manager: OffsetManager): Assignment {

@@ -2,6 +2,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import kafkajs, { type Kafka, type LogEntry } from 'kafkajs';
 import type { Logger } from '../log.ts';
+import { outOfRangeMessage } from './kafkajs-assignment.ts';
 import { patchKafkajs } from './kafkajs-patches.ts';
 
 export interface KafkaClientOptions {
@@ -38,7 +39,15 @@ export interface OpenKafka {
 export function createKafkaClient(options: KafkaClientOptions): KafkaClient {
   patchKafkajs();
   const requestTimeoutMs = options.requestTimeoutMs ?? 10_000;
-  return { log: options.log, requestTimeoutMs, open: () => openKafka(options, requestTimeoutMs) };
+  let opened = 0;
+  const open = () => {
+    // kafkajs begins with the first and stays with one that accepts connections and never answers: the next begins elsewhere.
+    const first = opened % options.brokers.length;
+    opened += 1;
+    const brokers = [...options.brokers.slice(first), ...options.brokers.slice(0, first)];
+    return openKafka({ ...options, brokers }, requestTimeoutMs);
+  };
+  return { log: options.log, requestTimeoutMs, open };
 }
 
 function openKafka(options: KafkaClientOptions, requestTimeoutMs: number): OpenKafka {
@@ -59,6 +68,8 @@ function openKafka(options: KafkaClientOptions, requestTimeoutMs: number): OpenK
         ? tls.connect({ host, port, ...ssl }, onConnect)
         : net.connect({ host, port, noDelay: true }, onConnect);
       socket.setNoDelay(true).setKeepAlive(true, 30_000);
+      // kafkajs lets go of sockets that are closed already, and each time leaves a listener behind.
+      socket.setMaxListeners(0);
       sockets.set(socket, `${host}:${port}`);
       socket.once('close', () => sockets.delete(socket));
       if (aborted) destroy(socket);
@@ -88,6 +99,10 @@ function destroy(socket: net.Socket): void {
  * name pass, at debug: what an operator must know is logged by our adapters.
  */
 function logQuietly(log: Logger, { namespace, label, log: content }: LogEntry): void {
+  if (content.message === outOfRangeMessage) {
+    log.warn({ topic: String(content['topic']), partition: Number(content['partition']) }, outOfRangeMessage);
+    return;
+  }
   const broker: unknown = content['broker'];
   const code =
     /\bE(?:CONN(?:REFUSED|RESET|ABORTED)|TIMEDOUT|PIPE|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH)\b/.exec(

@@ -31,6 +31,7 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
 
 declare module 'kafkajs/src/consumer/consumerGroup.js' {
   export interface OffsetManager {
+    nextOffset(topic: string, partition: number): { toString(): string };
     resolveOffset(position: { topic: string; partition: number; offset: string }): void;
     commitOffsets(offsets: {
       topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
@@ -39,7 +40,13 @@ declare module 'kafkajs/src/consumer/consumerGroup.js' {
   export default class ConsumerGroup {
     private constructor();
     offsetManager: OffsetManager | null;
-    readonly cluster: { refreshMetadata(): Promise<void> };
+    readonly logger: { warn(message: string, extra?: object): void };
+    readonly cluster: {
+      refreshMetadata(): Promise<void>;
+      fetchTopicsOffset(
+        topics: { topic: string; fromBeginning: boolean; partitions: { partition: number }[] }[],
+      ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>;
+    };
     fetch: (this: ConsumerGroup, nodeId: string) => Promise<object[]>;
     recoverFromFetch: (this: ConsumerGroup, error: unknown) => Promise<void>;
   }

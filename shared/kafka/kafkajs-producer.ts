@@ -2,7 +2,7 @@ import kafkajs, { type Message, type Producer, type RecordMetadata } from 'kafka
 import { PipelineError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
 import { partitionsOf, withAdmin } from './admin.ts';
-import { classifyKafkaError } from './classify.ts';
+import { classifyKafkaError, isTimeout } from './classify.ts';
 import type { KafkaClient, OpenKafka } from './kafkajs-client.ts';
 import { errorOfCode, producedAnswer } from './kafkajs-patches.ts';
 import type { OutgoingRecord, PartitionAck, PartitionBatch, RecordProducer } from './ports.ts';
@@ -69,8 +69,9 @@ class KafkajsProducer implements RecordProducer {
 
   /** Never rejects. */
   async #request(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
+    let connection: Promise<Connection> | undefined;
     try {
-      const connection = this.#connect();
+      connection = this.#connect();
       const { producer } = await connection;
       const answer = await producer.send({
         topic,
@@ -92,6 +93,7 @@ class KafkajsProducer implements RecordProducer {
         this.#missing.delete(topic);
         return batches.map(({ partition }) => acknowledgement(topic, partition, answer));
       }
+      if (connection !== undefined && isTimeout(error)) this.#connectAfresh(connection);
       const known = this.#confirmed(topic, classifyKafkaError(error));
       return batches.map(({ partition }) => ({ partition, error: known }));
     }
@@ -107,13 +109,13 @@ class KafkajsProducer implements RecordProducer {
   }
 
   /**
-   * kafkajs leaves out a partition that its metadata does not know yet, and does not ask for newer ones before their time.
-   * What is under way on the old connection ends there.
+   * For new metadata, which kafkajs does not ask for before the old have aged when a partition is not in them or its
+   * leader does not answer. What is under way on the old connection ends there.
    */
   #connectAfresh(old: Promise<Connection>): void {
     if (this.#connection !== old) return;
     this.#connection = undefined;
-    void old.then(disconnect);
+    void old.then(disconnect, () => undefined);
   }
 
   #connect(): Promise<Connection> {
@@ -137,9 +139,14 @@ class KafkajsProducer implements RecordProducer {
         return choice.message.partition ?? 0;
       },
     });
-    producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) => open.cut(payload.broker));
+    let connected = false;
+    producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) => {
+      if (connected) open.cut(payload.broker);
+      else open.abort();
+    });
     try {
       await producer.connect();
+      connected = true;
       return { producer, open };
     } catch (error) {
       open.abort();

@@ -56,7 +56,8 @@ export async function runSession(
   };
 
   consumer.on(consumer.events.REQUEST, active);
-  consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => open.cut(payload.broker));
+  // kafkajs would go on asking a coordinator that hangs, and not look for the new one, for as long as it has retries.
+  consumer.on(consumer.events.REQUEST_TIMEOUT, () => open.abort());
   consumer.on(consumer.events.CRASH, ({ payload }) =>
     crash.resolve(handlerEnd ?? { error: payload.error, ofHandler: false }),
   );

@@ -13,7 +13,7 @@ type LayoutConfig = z.output<
 >;
 
 /**
- * The topics of a pipeline, for those who make them. Dead letters stay as long as the cluster keeps things: they wait for a person.
+ * The topics of a pipeline, for those who make them.
  *
  * @throws PipelineError CONFIG_INVALID outside dev without TOPIC_REPLICATION, or when more replicas must be in sync than there are.
  */
@@ -29,7 +29,11 @@ export function topicLayout(config: LayoutConfig): TopicSpec[] {
   const layout = { partitions: config.TOPIC_PARTITIONS, replication, minInsync };
   return [
     { ...layout, topic: config.RAW_TOPIC, retentionMs: config.RAW_TOPIC_RETENTION_DAYS * msPerDay },
-    { ...layout, topic: config.DEAD_LETTER_TOPIC },
+    {
+      ...layout,
+      topic: config.DEAD_LETTER_TOPIC,
+      retentionMs: config.DEAD_LETTER_TOPIC_RETENTION_DAYS * msPerDay,
+    },
   ];
 }
 

@@ -1,12 +1,19 @@
 import kafkajs, { type Admin } from 'kafkajs';
 import { PipelineError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
+import { msPerDay } from '../time.ts';
 import { partitionsOf, withAdmin } from './admin.ts';
 import { isOfType } from './classify.ts';
 import type { KafkaClient } from './kafkajs-client.ts';
 
 /** A body of SQS's 1 MiB, sealed and with its headers, has room to spare. */
 export const defaultMaxMessageBytes = 2_097_152;
+
+/**
+ * A record may be this far ahead of the broker's clock. Kafka 4 refuses an hour (KIP-937), and a broker whose clock is late would stop the
+ * pipeline; the writer judges times by the horizon instead.
+ */
+const maxAheadMs = 8 * msPerDay;
 
 /** What a topic must be like. */
 export interface TopicSpec {
@@ -36,7 +43,7 @@ const settle = { looks: 50, everyMs: 100 };
 
 /**
  * Creates what is missing, adds partitions where there are fewer, and corrects `max.message.bytes`,
- * `min.insync.replicas` and `retention.ms`; touches nothing else. Any number of times, by several at once.
+ * `min.insync.replicas`, `message.timestamp.after.max.ms` and `retention.ms`; touches nothing else. Any number of times, by several at once.
  *
  * @throws PipelineError CONFIG_INVALID when a topic has more partitions than asked for (they cannot be taken away) or Kafka refuses
  *   the settings (a replication above the number of brokers), KAFKA_FORBIDDEN, KAFKA_UNAVAILABLE.
@@ -70,7 +77,8 @@ async function ensureTopic(admin: Admin, spec: TopicSpec): Promise<TopicOutcome>
 async function create(admin: Admin, spec: TopicSpec): Promise<boolean> {
   const configEntries = [...wantedConfig(spec)].map(([name, value]) => ({ name, value }));
   return admin.createTopics({
-    waitForLeaders: true,
+    // Of a topic that it has just made, a broker may say that it does not know it; waitForPartitions() looks again.
+    waitForLeaders: false,
     topics: [
       {
         topic: spec.topic,
@@ -135,6 +143,7 @@ function wantedConfig(spec: TopicSpec): Map<string, string> {
   const wanted = new Map([
     ['max.message.bytes', String(spec.maxMessageBytes ?? defaultMaxMessageBytes)],
     ['min.insync.replicas', String(spec.minInsync)],
+    ['message.timestamp.after.max.ms', String(maxAheadMs)],
   ]);
   if (spec.retentionMs !== undefined) wanted.set('retention.ms', String(spec.retentionMs));
   return wanted;

@@ -26,7 +26,9 @@ test('whatever is in the ledger, compacting it proves neither more nor less', as
   await using database = await createDatabase(inject('postgresAdminUrl'));
   const admin = database.open('admin');
   const coverage = async () =>
-    (await admin.execute(ledgerCoverage('raw'))).rows.map(({ entries: _, ...run }) => run);
+    (await admin.execute(ledgerCoverage('raw'))).rows.map((run) =>
+      Object.assign(run, { entries: 'any number' }),
+    );
   await fc.assert(
     fc.asyncProperty(fc.array(entry, { maxLength: 30 }), async (entries) => {
       await admin.execute(sql`truncate ledger`);

@@ -12,7 +12,14 @@ function page(): string {
     const rows = Object.entries(errorCodes)
       .filter(([, entry]) => entry.action === action)
       .map(([code, { remedy }]) => `| \`${code}\` | ${remedy} |`);
-    return [`## ${meaning[action]}`, '', '| code | what it means, what to do |', '| --- | --- |', ...rows, ''].join('\n');
+    return [
+      `## ${meaning[action]}`,
+      '',
+      '| code | what it means, what to do |',
+      '| --- | --- |',
+      ...rows,
+      '',
+    ].join('\n');
   });
   const head = `# Errors
 

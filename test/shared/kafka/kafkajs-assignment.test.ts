@@ -2,18 +2,33 @@ import kafkajs from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import { describe, expect, it } from 'vitest';
 import { isOfType } from '../../../shared/kafka/classify.ts';
-import { rejoinError } from '../../../shared/kafka/kafkajs-assignment.ts';
+import { outOfRangeMessage, rejoinError } from '../../../shared/kafka/kafkajs-assignment.ts';
 import { errorOfCode, patchKafkajs } from '../../../shared/kafka/kafkajs-patches.ts';
 
 patchKafkajs();
 
+interface Partition {
+  readonly low: number;
+  readonly high: number;
+  readonly position: number;
+}
+
 /** A group that joins nothing and counts what it is asked for. */
-function createGroup(): { group: ConsumerGroup; calls: string[] } {
+function createGroup(at?: Partition): { group: ConsumerGroup; calls: string[] } {
   const calls: string[] = [];
+  const offsetManager = {
+    nextOffset: () => String(at?.position),
+    resolveOffset: ({ offset }: { offset: string }) => calls.push(`behind ${offset}`),
+    commitOffsets: async () => calls.push('commit'),
+    setDefaultOffset: async () => calls.push('reset the group'),
+  };
   const group: ConsumerGroup = Object.assign(Object.create(ConsumerGroup.prototype), {
-    offsetManager: null,
-    logger: { debug: () => undefined, warn: () => undefined },
+    offsetManager: at === undefined ? null : offsetManager,
+    logger: { debug: () => undefined, warn: (message: string) => calls.push(message) },
     cluster: {
+      fetchTopicsOffset: async ([{ fromBeginning }]: [{ fromBeginning: boolean }]) => [
+        { topic: 't', partitions: [{ partition: 0, offset: String(fromBeginning ? at?.low : at?.high) }] },
+      ],
       refreshMetadata: async () => calls.push('refresh'),
       removeBroker: () => calls.push('remove broker'),
     },
@@ -44,6 +59,34 @@ describe('a fetch that finds stale metadata', () => {
     const other = new Error('other');
     await expect(group.recoverFromFetch(other)).rejects.toBe(other);
   });
+});
+
+describe('a position that a broker calls out of range', () => {
+  const outOfRange = Object.assign(new Error(), {
+    name: 'KafkaJSOffsetOutOfRange',
+    topic: 't',
+    partition: 0,
+  });
+
+  it.each([10, 15, 20])(
+    'is read from the committed offset, by a new leader, when it is inside: %d',
+    async (position) => {
+      const { group, calls } = createGroup({ low: 10, high: 20, position });
+      await expect(group.recoverFromFetch(outOfRange)).rejects.toMatchObject({
+        type: 'REBALANCE_IN_PROGRESS',
+      });
+      expect(calls).toEqual(['refresh']);
+    },
+  );
+
+  it.each([9, 21])(
+    'moves to the beginning when it is outside, commits nothing and says so: %d',
+    async (position) => {
+      const { group, calls } = createGroup({ low: 10, high: 20, position });
+      await group.recoverFromFetch(outOfRange);
+      expect(calls).toEqual(['refresh', outOfRangeMessage, 'behind 9']);
+    },
+  );
 });
 
 describe('rejoinError', () => {

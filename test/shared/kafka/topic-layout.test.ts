@@ -7,6 +7,7 @@ import {
   topicLayoutSlice,
   type Env,
 } from '../../../shared/config.ts';
+import { msPerDay } from '../../../shared/time.ts';
 import { describeTopics, topicLayout } from '../../../shared/kafka/topic-layout.ts';
 
 const layout = (env: Env) =>
@@ -15,10 +16,10 @@ const layout = (env: Env) =>
   );
 
 describe('topicLayout', () => {
-  test('in dev: one replica, eight partitions, a week of bodies', () => {
+  test('in dev: one replica, eight partitions, bodies for longer than SQS keeps a message', () => {
     expect(layout({})).toEqual([
-      { topic: 'user-logins.raw', partitions: 8, replication: 1, minInsync: 1, retentionMs: 604_800_000 },
-      { topic: 'user-logins.dead', partitions: 8, replication: 1, minInsync: 1 },
+      { topic: 'user-logins.raw', partitions: 8, replication: 1, minInsync: 1, retentionMs: 21 * msPerDay },
+      { topic: 'user-logins.dead', partitions: 8, replication: 1, minInsync: 1, retentionMs: 90 * msPerDay },
     ]);
   });
 
