@@ -1,5 +1,7 @@
 import type { Admin } from 'kafkajs';
-import { classifyKafkaError } from './classify.ts';
+import { PipelineError } from '../errors.ts';
+import { sleep } from '../lifecycle.ts';
+import { classifyKafkaError, isOfType } from './classify.ts';
 import type { KafkaClient } from './kafkajs-client.ts';
 
 /**
@@ -32,4 +34,33 @@ export async function partitionsOf(admin: Admin, topic: string): Promise<number 
     if (classifyKafkaError(error).code === 'KAFKA_TOPIC_MISSING') return undefined;
     throw error;
   }
+}
+
+/** A new partition, or a new leader, is known to every broker within milliseconds and serves within a few more. */
+const settle = { looks: 50, everyMs: 100 };
+
+/**
+ * First and next offset of every partition, each as its leader answered: what this resolves with can be written to and read.
+ * Waits until there are at least `atLeast` partitions and while leaders settle.
+ *
+ * @throws PipelineError KAFKA_UNAVAILABLE when they do not
+ */
+export async function offsetsOf(
+  admin: Admin,
+  topic: string,
+  atLeast = 1,
+): Promise<{ partition: number; low: string; high: string }[]> {
+  for (let look = 0; look < settle.looks; look += 1) {
+    try {
+      if (((await partitionsOf(admin, topic)) ?? 0) >= atLeast) {
+        const found = await admin.fetchTopicOffsets(topic);
+        if (found.length >= atLeast) return found;
+      }
+    } catch (error) {
+      const settling = ['LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION', 'UNKNOWN_TOPIC_OR_PARTITION'];
+      if (!isOfType(error, ...settling)) throw error;
+    }
+    await sleep(settle.everyMs);
+  }
+  throw new PipelineError('KAFKA_UNAVAILABLE', `topic ${topic} has no leaders`);
 }

@@ -1,5 +1,5 @@
 import { PipelineError } from '../errors.ts';
-import { partitionsOf, withAdmin } from './admin.ts';
+import { offsetsOf, partitionsOf, withAdmin } from './admin.ts';
 import type { KafkaClient } from './kafkajs-client.ts';
 
 /** Offsets of a partition: the first record still there, and the next to be written. Equal when it is empty. */
@@ -15,7 +15,7 @@ export interface PartitionOffsets {
 export function topicOffsets(client: KafkaClient, topic: string): Promise<Map<number, PartitionOffsets>> {
   return withAdmin(client, async (admin) => {
     if ((await partitionsOf(admin, topic)) === undefined) throw missing(topic);
-    const found = await admin.fetchTopicOffsets(topic);
+    const found = await offsetsOf(admin, topic);
     return new Map(
       found
         .toSorted((a, b) => a.partition - b.partition)

@@ -1,8 +1,7 @@
 import kafkajs, { type Admin } from 'kafkajs';
 import { PipelineError } from '../errors.ts';
-import { sleep } from '../lifecycle.ts';
 import { msPerDay } from '../time.ts';
-import { partitionsOf, withAdmin } from './admin.ts';
+import { offsetsOf, partitionsOf, withAdmin } from './admin.ts';
 import { isOfType } from './classify.ts';
 import type { KafkaClient } from './kafkajs-client.ts';
 
@@ -38,9 +37,6 @@ export interface TopicOutcome {
   readonly corrected: readonly string[];
 }
 
-/** A change is seen by every broker within milliseconds; until then the next step must wait. */
-const settle = { looks: 50, everyMs: 100 };
-
 /**
  * Creates what is missing, adds partitions where there are fewer, and corrects `max.message.bytes`,
  * `min.insync.replicas`, `message.timestamp.after.max.ms` and `retention.ms`; touches nothing else. Any number of times, by several at once.
@@ -60,7 +56,7 @@ async function ensureTopic(admin: Admin, spec: TopicSpec): Promise<TopicOutcome>
   const { topic } = spec;
   const before = await partitionsOf(admin, topic);
   const created = before === undefined && (await create(admin, spec));
-  const found = created ? spec.partitions : await waitForPartitions(admin, topic, 1);
+  const found = created ? spec.partitions : (await offsetsOf(admin, topic)).length;
   if (found > spec.partitions) {
     throw new PipelineError(
       'CONFIG_INVALID',
@@ -68,7 +64,7 @@ async function ensureTopic(admin: Admin, spec: TopicSpec): Promise<TopicOutcome>
     );
   }
   const grown = found < spec.partitions && (await grow(admin, spec));
-  await waitForPartitions(admin, topic, spec.partitions);
+  await offsetsOf(admin, topic, spec.partitions);
   const corrected = created ? [] : await correct(admin, spec);
   return { topic, created, corrected, ...(grown ? { partitionsBefore: found } : {}) };
 }
@@ -77,7 +73,7 @@ async function ensureTopic(admin: Admin, spec: TopicSpec): Promise<TopicOutcome>
 async function create(admin: Admin, spec: TopicSpec): Promise<boolean> {
   const configEntries = [...wantedConfig(spec)].map(([name, value]) => ({ name, value }));
   return admin.createTopics({
-    // Of a topic that it has just made, a broker may say that it does not know it; waitForPartitions() looks again.
+    // Of a topic that it has just made, a broker may say that it does not know it; offsetsOf() looks again.
     waitForLeaders: false,
     topics: [
       {
@@ -100,20 +96,6 @@ async function grow(admin: Admin, { topic, partitions }: TopicSpec): Promise<boo
       return false;
     throw error;
   }
-}
-
-/** Resolves with the number of partitions once it is at least `atLeast` and each has a leader. */
-async function waitForPartitions(admin: Admin, topic: string, atLeast: number): Promise<number> {
-  for (let look = 0; look < settle.looks; look += 1) {
-    try {
-      const found = await partitionsOf(admin, topic);
-      if (found !== undefined && found >= atLeast) return found;
-    } catch (error) {
-      if (!isOfType(error, 'LEADER_NOT_AVAILABLE')) throw error;
-    }
-    await sleep(settle.everyMs);
-  }
-  throw new PipelineError('KAFKA_UNAVAILABLE', `topic ${topic} has no leaders`);
 }
 
 /**
