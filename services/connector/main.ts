@@ -7,12 +7,11 @@ import { SqsQueue } from '../../shared/sqs/sqs-queue.ts';
 import { openTransitKeys } from '../../shared/vault/open-vault.ts';
 import { parseConnectorConfig } from './config.ts';
 import { runConnector } from './connector.ts';
-import { keepHeapSmall } from './small-heap.ts';
 
 /** `sluice connector`: SQS → Kafka until SIGTERM. The exit code. @throws PipelineError of action `stop` */
 export async function connector(): Promise<number> {
   const config = parseConnectorConfig(process.env);
-  keepHeapSmall();
+
   const log = createLogger({ service: 'connector', level: config.LOG_LEVEL });
   if (config.VAULT_URL === undefined) {
     log.warn('TRANSIT_SEALING=off: whoever can read the raw topic can read the personal fields');

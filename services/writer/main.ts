@@ -63,7 +63,13 @@ export async function writer(): Promise<number> {
         clock: Date.now,
         writtenBy: `${hostname()}:${process.pid}`,
       });
-      const consumer = createRecordConsumer(kafka, { topic: config.RAW_TOPIC, groupId: config.WRITER_GROUP });
+      const consumer = createRecordConsumer(kafka, {
+        topic: config.RAW_TOPIC,
+        groupId: config.WRITER_GROUP,
+        // What is fetched at once is decoded at once: four times its size in objects, until it is written.
+        maxBytes: 2_097_152,
+        maxBytesPerPartition: 262_144,
+      });
       const limits = {
         maxRecords: config.WRITER_BATCH_RECORDS,
         maxBytes: config.WRITER_BATCH_BYTES,
