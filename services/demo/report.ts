@@ -26,10 +26,17 @@ export function problemsOf(report: DemoReport): string[] {
       `${census.sent} messages were sent, but ${census.rows} rows + ${census.deadLetters} dead letters found`,
     );
   }
+  if (storedAgain(result) !== 0)
+    problems.push(`${storedAgain(result)} rows were stored again by a redelivery`);
   if (!result.oneToken) problems.push('two spellings of one IPv6 address have two tokens');
   if (report.recovered?.matches !== true) problems.push('the recovered event is not the one that was sent');
   if (!report.ledgerWhole) problems.push('"sluice verify" does not find the ledger whole');
   return problems;
+}
+
+/** Rows that the ledger says were added, beyond one for each event. */
+function storedAgain(result: DemoResult): number {
+  return result.ledger.inserted - result.census.rows;
 }
 
 /** `queue 1,234 · lag 56 · rows 8,700 · dead letters 17`. */
@@ -62,7 +69,8 @@ export function renderReport(report: DemoReport, stackStays: boolean): string {
       ['rows in Postgres', count(census.rows)],
       ['dead letters', count(census.deadLetters)],
       ['= rows + dead letters', count(census.rows + census.deadLetters)],
-      ['delivered twice (same MessageId), stored twice', `${count(result.redelivered)}, 0`],
+      ['delivered again (same MessageId)', count(result.redelivered)],
+      ['of these stored again', count(storedAgain(result))],
       ['rows with unknown fields, which were left out', count(result.ledger.unknownFields)],
     ]),
     '',
