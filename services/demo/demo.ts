@@ -87,7 +87,7 @@ export async function runDemo(
   } finally {
     await watch.stop();
   }
-  const after = await totals(database, rawTopic, before.lastId);
+  const { counts } = await totals(database, rawTopic, before.lastId);
   const days = { from: addDays(startDay, -1), to: addDays(dayOf(Date.now()), 1) };
   const stored = await findStored(database, [...sent.keys()], days);
   const dead = new Map<string, Set<string>>();
@@ -102,8 +102,8 @@ export async function runDemo(
     logins: kinds.filter(({ kind }) => kind === 'login').length,
     retries: kinds.filter(({ kind }) => kind === 'retry').length,
     hostile: kinds.filter(({ kind }) => kind === 'hostile').length,
-    redelivered: after.duplicate,
-    ledger: after,
+    redelivered: counts.duplicate,
+    ledger: counts,
     analystRows: await maskedRows(database, stored, [...sent.keys()].slice(0, 5)),
     known,
     oneToken: masked.length === 2 && masked[0]?.masked_ip === masked[1]?.masked_ip,
@@ -168,14 +168,14 @@ async function produce(parts: DemoParts, records: readonly OutgoingRecord[]): Pr
 async function totals(database: Database, topic: string, afterId: bigint) {
   const { rows } = await database.execute(ledgerTotals(topic, afterId));
   const row = rows[0];
-  return {
-    lastId: BigInt(row?.last_id ?? 0),
+  const counts = {
     read: Number(row?.read ?? 0),
     inserted: Number(row?.inserted ?? 0),
     duplicate: Number(row?.duplicate ?? 0),
     dead: Number(row?.dead ?? 0),
     unknownFields: Number(row?.unknown_fields ?? 0),
   };
+  return { lastId: BigInt(row?.last_id ?? 0), counts };
 }
 
 /** Waits until the ledger has read this many records and the queue is empty. Gives up silently: the census then says what is missing. */
@@ -183,7 +183,7 @@ async function settle(parts: DemoParts, afterId: bigint, expected: () => number)
   const deadline = Date.now() + settleTimeoutMs;
   while (Date.now() < deadline) {
     parts.assertRunning();
-    const { read } = await totals(parts.database, parts.rawTopic, afterId);
+    const { read } = (await totals(parts.database, parts.rawTopic, afterId)).counts;
     const { visible, inFlight } = await parts.queue.attributes();
     if (read >= expected() && visible + inFlight === 0) return;
     await sleep(200);
@@ -194,7 +194,8 @@ function watchProgress(parts: DemoParts, afterId: bigint, sent: () => number): {
   const stop = new AbortController();
   const look = async () => {
     const { visible, inFlight, delayed } = await parts.queue.attributes();
-    const { read, inserted, dead, duplicate } = await totals(parts.database, parts.rawTopic, afterId);
+    const { counts } = await totals(parts.database, parts.rawTopic, afterId);
+    const { read, inserted, dead, duplicate } = counts;
     const queued = visible + inFlight + delayed;
     const lag = Math.max(0, sent() - queued - read + duplicate);
     parts.progress({ sent: sent(), queued, lag, rows: inserted, deadLetters: dead });
