@@ -2,6 +2,7 @@ import { canonicalUuid } from '../../shared/crypto/uuid.ts';
 import type { TransitIdentity } from '../../shared/crypto/transit.ts';
 import type { OutgoingRecord } from '../../shared/kafka/ports.ts';
 import type { QueueMessage } from '../../shared/sqs/ports.ts';
+import { identityHeaders } from '../../shared/streams/identity.ts';
 import { traceparentOf } from './traceparent.ts';
 
 /** Nothing was sent before SQS existed; and no clock of ours or the producer's is a day wrong. */
@@ -31,19 +32,20 @@ export function toEnvelope(message: QueueMessage, options: { fifo: boolean; nowM
   const { sentAtMs, attributes } = message;
   const headers: Record<string, Buffer> = {};
   const group = options.fifo ? message.groupId : undefined;
-  if (group !== undefined) headers['message-id'] = Buffer.from(messageId);
+  if (group !== undefined) headers[identityHeaders.messageId] = Buffer.from(messageId);
 
   const traceparent = traceparentOf(message);
   if (traceparent !== undefined) headers['traceparent'] = Buffer.from(traceparent);
 
   const origin = originOf(attributes, options.nowMs);
   if (origin !== undefined) {
-    headers['origin-id'] = Buffer.from(origin.eventId);
-    headers['origin-sent-at'] = Buffer.from(String(origin.sentAtMs));
+    headers[identityHeaders.originId] = Buffer.from(origin.eventId);
+    headers[identityHeaders.originSentAt] = Buffer.from(String(origin.sentAtMs));
   }
   for (const [name, value] of Object.entries(attributes)) {
     if (name === 'traceparent' && value.equals(headers['traceparent'] ?? nothing)) continue;
-    if (origin !== undefined && (name === 'origin-id' || name === 'origin-sent-at')) continue;
+    if (origin !== undefined && (name === identityHeaders.originId || name === identityHeaders.originSentAt))
+      continue;
     headers[`attr.${name}`] = value;
   }
   return {
@@ -60,8 +62,8 @@ const nothing = Buffer.alloc(0);
 
 /** Anyone who may send to the queue may claim an origin, so a claim is believed only as far as it makes sense. */
 function originOf(attributes: Readonly<Record<string, Buffer>>, nowMs: number): TransitIdentity | undefined {
-  const id = attributes['origin-id'];
-  const sentAt = attributes['origin-sent-at'];
+  const id = attributes[identityHeaders.originId];
+  const sentAt = attributes[identityHeaders.originSentAt];
   if (id === undefined || sentAt === undefined) return undefined;
   const eventId = canonicalUuid(id.toString());
   const text = sentAt.toString();

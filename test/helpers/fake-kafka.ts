@@ -164,7 +164,7 @@ class FakeConsumer implements RecordConsumer {
       while (!stop.aborted) {
         if (this.#rebalancing) this.#assign(handlers);
         const delivered = await this.#deliver(handlers);
-        // A turn of the event loop between rounds, as any real fetch takes.
+        // A turn of the event loop between rounds: a real fetch takes one too.
         await new Promise((resolve) => setImmediate(resolve));
         if (!delivered && !this.#woken && !stop.aborted) {
           await new Promise<void>((resolve) => {
