@@ -1,4 +1,4 @@
-import { PipelineError, type ErrorCode } from '../errors.ts';
+import { errorName, PipelineError, type ErrorCode } from '../errors.ts';
 
 /** Kafka's own names (kafka.apache.org/protocol, "Error codes") of what is not an outage. */
 const codeOfType: Readonly<Record<string, ErrorCode>> = {
@@ -27,24 +27,39 @@ const codeOfName: Readonly<Record<string, ErrorCode>> = {
   KafkaJSSASLAuthenticationError: 'KAFKA_FORBIDDEN',
 };
 
+/** Node's names for a broker whose certificate is not believed (tls.TLSSocket, "X509 certificate error codes"). One that has expired is renewed some day. */
+const untrusted = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+/** A broker that does not believe ours, or has got none. */
+const certificateRefused =
+  /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/;
+
 /** Wrappers nest at most a few levels; the bound is against a cycle. */
 const maxDepth = 10;
 
 /**
  * Total: every error of kafkajs, of a socket or of anything else becomes a PipelineError. What is not known to be a
  * wrong setting, a missing right, a missing topic or a record too large is **KAFKA_UNAVAILABLE: an outage, waited out**.
- * The detail is Kafka's name for the error or the system's (`ECONNREFUSED`), never a message. A PipelineError passes.
+ * The detail is Kafka's name for the error, the system's (`ECONNREFUSED`) or the error's own (`TypeError`), never a message. A PipelineError passes.
  */
 export function classifyKafkaError(error: unknown): PipelineError {
   const chain = causesOf(error);
   for (const link of chain) if (link instanceof PipelineError) return link;
   for (const link of chain) {
     const type = textOf(link, 'type');
-    const code = codeOfType[type] ?? codeOfName[textOf(link, 'name')];
+    const code = codeOfType[type] ?? codeOfName[textOf(link, 'name')] ?? codeOfTls(textOf(link, 'code'));
     if (code !== undefined) return new PipelineError(code, detailOf(link));
   }
   const detail = chain.map(detailOf).findLast((text) => text !== undefined);
-  return new PipelineError('KAFKA_UNAVAILABLE', detail);
+  return new PipelineError('KAFKA_UNAVAILABLE', detail ?? errorName(chain.at(-1)));
 }
 
 /** The error, what it was caused by and, of an aggregate, its parts; outermost first. */
@@ -74,9 +89,14 @@ function detailOf(link: object): string | undefined {
   const type = textOf(link, 'type');
   if (/^[A-Z][A-Z_]{2,60}$/.test(type)) return `Kafka answered ${type}`;
   const code = textOf(link, 'code');
-  if (/^E[A-Z_]{2,20}$/.test(code)) return code;
+  if (/^E[A-Z_]{2,20}$/.test(code) || codeOfTls(code) !== undefined) return code;
   const name = textOf(link, 'name');
   return name === 'KafkaJSRequestTimeoutError' ? 'Kafka did not answer in time' : undefined;
+}
+
+function codeOfTls(code: string): ErrorCode | undefined {
+  if (untrusted.has(code)) return 'KAFKA_UNTRUSTED';
+  return certificateRefused.test(code) ? 'KAFKA_FORBIDDEN' : undefined;
 }
 
 function textOf(link: object, property: 'type' | 'name' | 'code'): string {

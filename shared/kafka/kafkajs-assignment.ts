@@ -18,8 +18,11 @@ export interface Assignment {
   /** The next fetch of this partition begins behind `lastOffset`. */
   moveBehind(topic: string, partition: number, lastOffset: string): void;
   /** One attempt under this generation; rejects with kafkajs's error. */
-  commit(topic: string, position: Position): Promise<void>;
+  commit(topic: string, position: Position, noteOf: NoteOf): Promise<void>;
 }
+
+/** What is kept beside the offset of a partition, if anything: Kafka calls it metadata. */
+export type NoteOf = (partition: number) => string | undefined;
 
 const assignments = new WeakMap<OffsetManager, Assignment>();
 const assignmentOfBatch = new WeakMap<object, Assignment>();
@@ -126,15 +129,14 @@ function assignmentFor(group: ConsumerGroup, manager: OffsetManager): Assignment
     },
     moveBehind: (topic, partition, lastOffset) =>
       manager.resolveOffset({ topic, partition, offset: lastOffset }),
-    commit: (topic, position) =>
-      manager.commitOffsets({
-        topics: [
-          {
-            topic,
-            partitions: [...position].map(([partition, offset]) => ({ partition, offset: String(offset) })),
-          },
-        ],
-      }),
+    commit: (topic, position, noteOf) => {
+      const partitions = [...position].map(([partition, offset]) => ({
+        partition,
+        offset: String(offset),
+        metadata: noteOf(partition) ?? null,
+      }));
+      return manager.commitOffsets({ topics: [{ topic, partitions }] });
+    },
   };
   assignments.set(manager, assignment);
   return assignment;

@@ -1,9 +1,15 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import kafkajs, { type Kafka, type LogEntry } from 'kafkajs';
+import kafkajs, { type Kafka, type LogEntry, type SASLOptions } from 'kafkajs';
 import type { Logger } from '../log.ts';
 import { outOfRangeMessage } from './kafkajs-assignment.ts';
 import { patchKafkajs } from './kafkajs-patches.ts';
+
+interface Credentials {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
 
 export interface KafkaClientOptions {
   /** `host:port`, any of the cluster. */
@@ -11,6 +17,9 @@ export interface KafkaClientOptions {
   /** Shown in the brokers' logs and quotas. */
   readonly clientId: string;
   readonly log: Logger;
+  /** Undefined: no TLS. Authorities that are not among those of every machine, and a certificate of ours, in PEM. */
+  readonly tls?: Pick<tls.ConnectionOptions, 'ca' | 'cert' | 'key'> | undefined;
+  readonly sasl?: Credentials | undefined;
   /** How long a broker may take to answer (default 10 s). Then the connection is cut, for it may be half open. */
   readonly requestTimeoutMs?: number;
   readonly connectionTimeoutMs?: number;
@@ -58,6 +67,8 @@ function openKafka(options: KafkaClientOptions, requestTimeoutMs: number): OpenK
     clientId: options.clientId,
     requestTimeout: requestTimeoutMs,
     connectionTimeout: options.connectionTimeoutMs ?? 3_000,
+    ...(options.tls === undefined ? {} : { ssl: options.tls }),
+    ...(options.sasl === undefined ? {} : { sasl: saslOf(options.sasl) }),
     // Short: an outage comes up to us, who say so, back off and decide.
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 500, restartOnFailure: async () => false },
     logLevel: kafkajs.logLevel.WARN,
@@ -65,7 +76,10 @@ function openKafka(options: KafkaClientOptions, requestTimeoutMs: number): OpenK
     socketFactory: ({ host, port, ssl, onConnect }) => {
       // Without noDelay a request behind another waits for the delayed ACK of the first.
       const socket = ssl
-        ? tls.connect({ host, port, ...ssl }, onConnect)
+        ? tls.connect(
+            { host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl },
+            onConnect,
+          )
         : net.connect({ host, port, noDelay: true }, onConnect);
       socket.setNoDelay(true).setKeepAlive(true, 30_000);
       // kafkajs lets go of sockets that are closed already, and each time leaves a listener behind.
@@ -87,6 +101,13 @@ function openKafka(options: KafkaClientOptions, requestTimeoutMs: number): OpenK
       cut();
     },
   };
+}
+
+/** kafkajs's type has a shape for each mechanism. */
+function saslOf({ mechanism, username, password }: Credentials): SASLOptions {
+  if (mechanism === 'plain') return { mechanism, username, password };
+  if (mechanism === 'scram-sha-256') return { mechanism, username, password };
+  return { mechanism, username, password };
 }
 
 /** With an error, because kafkajs rejects waiting requests on 'error' and 'end' but does not listen to 'close'. */

@@ -1,7 +1,7 @@
 import { PipelineError } from '../errors.ts';
 import { backoffMs, sleep } from '../lifecycle.ts';
 import { classifyKafkaError } from './classify.ts';
-import type { Assignment } from './kafkajs-assignment.ts';
+import type { Assignment, NoteOf } from './kafkajs-assignment.ts';
 import type { KafkaClient } from './kafkajs-client.ts';
 import { runSession } from './kafkajs-session.ts';
 import type { ConsumerHandlers, Position, RecordConsumer } from './ports.ts';
@@ -32,7 +32,8 @@ export function createRecordConsumer(client: KafkaClient, options: RecordConsume
   return new KafkajsConsumer(client, options);
 }
 
-const backoff = { baseMs: 200, capMs: 2_000 };
+/** Not above 1 s, so that work resumes within a second of the server's return. */
+const backoff = { baseMs: 200, capMs: 1_000 };
 /** A topic just made may be unknown to a broker for a moment; this many times in a row is no moment. */
 const missingLooks = 3;
 /** A membership that lasted this long was sound: the next trouble is a new one, and is waited out from the start. */
@@ -68,8 +69,8 @@ class KafkajsConsumer implements RecordConsumer {
     return this.#run;
   }
 
-  commit(position: Position): Promise<void> {
-    const commit = this.#committing.then(() => this.#commit(position));
+  commit(position: Position, noteOf: NoteOf = () => undefined): Promise<void> {
+    const commit = this.#committing.then(() => this.#commit(position, noteOf));
     this.#committing = commit.catch(() => undefined);
     return commit;
   }
@@ -79,12 +80,12 @@ class KafkajsConsumer implements RecordConsumer {
     await this.#run?.catch(() => undefined);
   }
 
-  async #commit(position: Position): Promise<void> {
+  async #commit(position: Position, noteOf: NoteOf): Promise<void> {
     const assignment = this.#assignment;
     const ours = new Map([...position].filter(([partition]) => this.#assigned.has(partition)));
     if (assignment === undefined || !assignment.isLatest() || ours.size === 0) return;
     try {
-      await assignment.commit(this.#options.topic, ours);
+      await assignment.commit(this.#options.topic, ours, noteOf);
     } catch (error) {
       throw classifyKafkaError(error);
     }
@@ -122,6 +123,7 @@ class KafkajsConsumer implements RecordConsumer {
       if (attempt === 0) {
         log.warn({ topic, groupId, code: error.code, detail: error.detail }, 'left the group: joining again');
       }
+      handlers.onLeft?.(error);
       await sleep(backoffMs(attempt, backoff), stop);
       attempt += 1;
     }

@@ -1,4 +1,16 @@
-/** The few internals of kafkajs 2.2.4 that kafkajs-patches.ts corrects; its version guard keeps this page true. */
+/** The few internals of kafkajs 2.2.4 that we correct or read with; the version guard of kafkajs-patches.ts keeps this page true. */
+
+declare module 'kafkajs/src/network/connection.js' {
+  export default class Connection {
+    private constructor();
+    /** What has been read of the next answer: chunks, their bytes, and how many make it whole. */
+    chunks: Buffer[];
+    bytesBuffered: number;
+    bytesNeeded: number;
+    isConnected(): boolean;
+    connect: (this: Connection) => Promise<boolean>;
+  }
+}
 
 declare module 'kafkajs/src/network/requestQueue/index.js' {
   export default class RequestQueue {
@@ -34,7 +46,10 @@ declare module 'kafkajs/src/consumer/consumerGroup.js' {
     nextOffset(topic: string, partition: number): { toString(): string };
     resolveOffset(position: { topic: string; partition: number; offset: string }): void;
     commitOffsets(offsets: {
-      topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+      topics: {
+        topic: string;
+        partitions: { partition: number; offset: string; metadata: string | null }[];
+      }[];
     }): Promise<void>;
   }
   export default class ConsumerGroup {
@@ -67,4 +82,103 @@ declare module 'kafkajs/src/protocol/requests/produce/*/response.js' {
 declare module 'kafkajs/src/protocol/error.js' {
   const errors: { createErrorFromCode(code: number): Error };
   export default errors;
+}
+
+declare module 'kafkajs/src/cluster/index.js' {
+  export interface PartitionData {
+    partition: number;
+    highWatermark: string;
+    messages: { offset: string }[];
+  }
+  export interface Broker {
+    fetch(request: {
+      maxWaitTime: number;
+      minBytes: number;
+      maxBytes: number;
+      topics: {
+        topic: string;
+        partitions: { partition: number; fetchOffset: string; maxBytes: number }[];
+      }[];
+    }): Promise<{ responses: { topicName: string; partitions: PartitionData[] }[] }>;
+  }
+  export default class Cluster {
+    private constructor();
+    connect(): Promise<void>;
+    disconnect(): Promise<void>;
+    addTargetTopic(topic: string): Promise<void>;
+    findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
+    findBroker(options: { nodeId: string }): Promise<Broker>;
+  }
+}
+
+declare module 'kafkajs/src/consumer/batch.js' {
+  import type { Batch as PublicBatch } from 'kafkajs';
+  import type { PartitionData } from 'kafkajs/src/cluster/index.js';
+  /** Without records before the offset asked for, of aborted transactions, and of control. */
+  const Batch: new (
+    topic: string,
+    fetchedOffset: string,
+    data: PartitionData,
+  ) => PublicBatch & {
+    readonly fetchedOffset: string;
+  };
+  export default Batch;
+}
+
+declare module 'kafkajs/src/protocol/encoder.js' {
+  export default class Encoder {
+    constructor(initialSize?: number);
+    /** What is written, and the room that it is written into. */
+    readonly buffer: Buffer;
+    buf: Buffer;
+    readonly offset: number;
+    ensureAvailable: (this: Encoder, bytes: number) => void;
+    writeInt16(value: number): this;
+    writeInt32(value: number): this;
+    writeString(value: string | null): this;
+    writeBytes(value: Buffer): this;
+  }
+}
+
+declare module 'kafkajs/src/protocol/requests/fetch/v11/response.js' {
+  const response: { decode: (answer: Buffer) => Promise<object> };
+  export default response;
+}
+
+declare module 'kafkajs/src/protocol/requests/produce/index.js' {
+  import type { Message } from 'kafkajs';
+  import type Encoder from 'kafkajs/src/protocol/encoder.js';
+  export interface TopicData {
+    topic: string;
+    partitions: { partition: string | number; messages: Message[]; firstSequence?: number }[];
+  }
+  export interface ProduceArguments {
+    acks: number;
+    timeout: number;
+    compression: number;
+    topicData: TopicData[];
+    producerEpoch?: number;
+  }
+  type Make = (given: ProduceArguments) => { request: { encode: () => Promise<Encoder> }; response: object };
+  const produce: { protocol: (wanted: { version: number }) => Make };
+  export default produce;
+}
+
+declare module 'kafkajs/src/protocol/decoder.js' {
+  const Decoder: new (bytes: Buffer) => { readonly offset: number };
+  export default Decoder;
+}
+
+declare module 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js' {
+  import type { KafkaMessage } from 'kafkajs';
+  import type Decoder from 'kafkajs/src/protocol/decoder.js';
+  const decodeMessages: (decoder: InstanceType<typeof Decoder>) => Promise<KafkaMessage[]>;
+  export default decodeMessages;
+}
+
+declare module 'kafkajs/src/protocol/requests/produce/v7/request.js' {
+  import type { ProduceArguments } from 'kafkajs/src/protocol/requests/produce/index.js';
+  import type Encoder from 'kafkajs/src/protocol/encoder.js';
+  const request: (given: ProduceArguments) => { encode: () => Promise<Encoder> };
+  export default request;
 }

@@ -1,5 +1,6 @@
 import kafkajs from 'kafkajs';
 import kafkajsPackage from 'kafkajs/package.json' with { type: 'json' };
+import Connection from 'kafkajs/src/network/connection.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import errorTable from 'kafkajs/src/protocol/error.js';
 import produceV3 from 'kafkajs/src/protocol/requests/produce/v3/response.js';
@@ -9,6 +10,7 @@ import produceV7 from 'kafkajs/src/protocol/requests/produce/v7/response.js';
 import { PipelineError } from '../errors.ts';
 import { patchConsumerGroup } from './kafkajs-assignment.ts';
 import { causesOf } from './classify.ts';
+import { patchEncoderGrowth, patchFetchDecoding, patchProduceEncoding } from './kafkajs-protocol.ts';
 import { zstdCodec } from './zstd-codec.ts';
 
 /** The patches below reach into internals: no other version may meet them. */
@@ -29,7 +31,9 @@ let patched = false;
 /**
  * Corrects kafkajs for the whole process; calling again does nothing.
  * 1. zstd through {@link zstdCodec}. 2. No endless ~1 ms timer on every connection. 3. A produce answer in which one
- * partition failed keeps what it says of the others ({@link producedAnswer}). 4. {@link patchConsumerGroup}.
+ * partition failed keeps what it says of the others ({@link producedAnswer}). 4. {@link patchConsumerGroup}. 5. A connection that is opened again
+ * begins with an empty buffer. 6. Records are decoded and encoded by us: {@link patchFetchDecoding}, {@link patchProduceEncoding}.
+ * 7. {@link patchEncoderGrowth}.
  *
  * @throws PipelineError INTERNAL when kafkajs is of another version.
  */
@@ -41,8 +45,12 @@ export function patchKafkajs(version: string = kafkajsPackage.version): void {
   patched = true;
   kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => zstdCodec;
   patchRequestQueue();
+  patchConnection();
   for (const response of [produceV3, produceV5, produceV6, produceV7]) patchProduceResponse(response);
   patchConsumerGroup();
+  patchFetchDecoding();
+  patchProduceEncoding();
+  patchEncoderGrowth();
 }
 
 /** The whole of the broker's answer behind an error of a produce request; undefined when there was none. */
@@ -75,6 +83,24 @@ function patchRequestQueue(): void {
       },
       throttledMs > 0 ? throttledMs : busyCheckMs,
     );
+  };
+}
+
+/**
+ * kafkajs opens a broken connection again on the same object, and keeps what it had read of an answer that was cut off. What the new
+ * socket brings is then read as the rest of the old answer: an exception in the socket's callback, which ends the process, or a wait
+ * without end.
+ */
+function patchConnection(): void {
+  const { connect } = Connection.prototype;
+  const lengthBytes = 4;
+  Connection.prototype.connect = function connectAnew() {
+    if (!this.isConnected()) {
+      this.chunks = [];
+      this.bytesBuffered = 0;
+      this.bytesNeeded = lengthBytes;
+    }
+    return connect.call(this);
   };
 }
 

@@ -1,11 +1,15 @@
-import kafkajs, { type Message, type Producer, type RecordMetadata } from 'kafkajs';
+import kafkajs, { type Producer, type RecordMetadata } from 'kafkajs';
+import { sealedMarker } from '../crypto/transit.ts';
 import { PipelineError } from '../errors.ts';
 import { sleep } from '../lifecycle.ts';
 import { partitionsOf, withAdmin } from './admin.ts';
 import { classifyKafkaError, isTimeout } from './classify.ts';
+import type { BatchCodec } from './encode-records.ts';
 import type { KafkaClient, OpenKafka } from './kafkajs-client.ts';
 import { errorOfCode, producedAnswer } from './kafkajs-patches.ts';
-import type { OutgoingRecord, PartitionAck, PartitionBatch, RecordProducer } from './ports.ts';
+import { recordBytes } from './lane.ts';
+import type { PartitionAck, PartitionBatch, RecordProducer } from './ports.ts';
+import { OutgoingBlock } from './record-block.ts';
 
 /** A broker just started, or a topic just made, may be unknown for a moment; this many times is no moment. */
 const missingLooks = 3;
@@ -15,12 +19,15 @@ const missingLookMs = 250;
 const answerMarginMs = 2_000;
 
 /**
- * {@link RecordProducer} by kafkajs: acks by all in-sync replicas, zstd, no idempotence and no retries inside (kafkajs can
+ * {@link RecordProducer} by kafkajs: acks by all in-sync replicas, zstd unless sealed, no idempotence and no retries inside (kafkajs can
  * resolve a send that lost records when a leader moves). Connects at the first call. Neither creates topics.
  */
 export function createRecordProducer(client: KafkaClient): RecordProducer {
   return new KafkajsProducer(client);
 }
+
+/** Before compression. On its way a request is there four times over, by kafkajs's encoders. */
+const maxRequestBytes = 1_048_576;
 
 interface Connection {
   readonly producer: Producer;
@@ -52,11 +59,11 @@ class KafkajsProducer implements RecordProducer {
     });
   }
 
-  /** One request a leader, so that what one broker fails leaves the others' answers as they are. */
+  /** Requests to each leader, so that what one broker fails leaves the others' answers as they are. */
   async send(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
     const leaders = this.#leaders.get(topic);
     const byLeader = Map.groupBy(batches, ({ partition }) => leaders?.get(partition));
-    const sent = await Promise.all([...byLeader.values()].map((group) => this.#request(topic, group)));
+    const sent = await Promise.all([...byLeader.values()].map((group) => this.#toLeader(topic, group)));
     const acks = new Map(sent.flat().map((ack) => [ack.partition, ack]));
     return batches.map(({ partition }) => acks.get(partition) ?? unanswered(partition));
   }
@@ -67,8 +74,22 @@ class KafkajsProducer implements RecordProducer {
     if (connection !== undefined) await disconnect(connection);
   }
 
+  /** One after the other; when one is not answered, the rest is not tried. Never rejects. */
+  async #toLeader(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
+    const all: PartitionAck[] = [];
+    for (const request of requestsOf(batches)) {
+      const { acks, answered } = await this.#request(topic, request);
+      all.push(...acks);
+      if (!answered) break;
+    }
+    return all;
+  }
+
   /** Never rejects. */
-  async #request(topic: string, batches: readonly PartitionBatch[]): Promise<PartitionAck[]> {
+  async #request(
+    topic: string,
+    batches: readonly PartitionBatch[],
+  ): Promise<{ acks: PartitionAck[]; answered: boolean }> {
     let connection: Promise<Connection> | undefined;
     try {
       connection = this.#connect();
@@ -78,24 +99,25 @@ class KafkajsProducer implements RecordProducer {
         acks: -1,
         timeout: Math.max(1_000, this.#client.requestTimeoutMs - answerMarginMs),
         compression: kafkajs.CompressionTypes.ZSTD,
-        messages: batches.flatMap(({ partition, records }) =>
-          records.map((record) => toMessage(partition, record)),
+        messages: batches.map(
+          ({ partition, records }) => new OutgoingBlock(partition, records, codecFor(records)),
         ),
       });
       this.#missing.delete(topic);
       const acks = batches.map(({ partition }) => acknowledgement(topic, partition, answer));
       if (acks.some((ack) => 'error' in ack)) this.#connectAfresh(connection);
-      return acks;
+      return { acks, answered: true };
     } catch (error) {
       // An answer of the broker says of each partition what became of it; its "unknown topic" is a leader that moved.
       const answer = producedAnswer(error);
       if (answer !== undefined) {
         this.#missing.delete(topic);
-        return batches.map(({ partition }) => acknowledgement(topic, partition, answer));
+        const acks = batches.map(({ partition }) => acknowledgement(topic, partition, answer));
+        return { acks, answered: true };
       }
       if (connection !== undefined && isTimeout(error)) this.#connectAfresh(connection);
       const known = this.#confirmed(topic, classifyKafkaError(error));
-      return batches.map(({ partition }) => ({ partition, error: known }));
+      return { acks: batches.map(({ partition }) => ({ partition, error: known })), answered: false };
     }
   }
 
@@ -154,12 +176,33 @@ class KafkajsProducer implements RecordProducer {
     }
   }
 
-  /** kafkajs hands its metadata to the partitioner with every record; the array is new only when they are. */
+  /** kafkajs hands its metadata to the partitioner with every batch; the array is new only when they are. */
   #learnLeaders(topic: string, metadata: readonly { partitionId: number; leader: number }[]): void {
     if (this.#learned === metadata) return;
     this.#learned = metadata;
     this.#leaders.set(topic, new Map(metadata.map(({ partitionId, leader }) => [partitionId, leader])));
   }
+}
+
+/** Batches that go together: a request of records of 1 MiB has one of them. */
+function requestsOf(batches: readonly PartitionBatch[]): PartitionBatch[][] {
+  const requests: PartitionBatch[][] = [];
+  let left = 0;
+  for (const batch of batches) {
+    const bytes = batch.records.reduce((sum, record) => sum + recordBytes(record), 0);
+    if (bytes > left) {
+      requests.push([]);
+      left = maxRequestBytes;
+    }
+    requests.at(-1)?.push(batch);
+    left -= bytes;
+  }
+  return requests;
+}
+
+/** What is sealed does not compress: zstd takes 3 % off a batch of logins, and 4 µs a record to read it again. */
+function codecFor(records: PartitionBatch['records']): BatchCodec {
+  return records[0]?.value[0] === sealedMarker ? 'none' : 'zstd';
 }
 
 /** Never rejects: connections that cannot be closed are cut. */
@@ -168,20 +211,10 @@ async function disconnect({ producer, open }: Connection): Promise<void> {
   open.abort();
 }
 
-function toMessage(partition: number, record: OutgoingRecord): Message {
-  return {
-    partition,
-    key: record.key,
-    value: record.value,
-    timestamp: String(record.timestampMs),
-    ...(record.headers === undefined ? {} : { headers: { ...record.headers } }),
-  };
-}
-
 type Answered = Pick<RecordMetadata, 'topicName' | 'partition' | 'errorCode' | 'baseOffset'>;
 
 /** Acknowledged: this topic and partition, no error code, and an offset that is one. */
-function acknowledgement(topic: string, partition: number, answer: readonly Answered[]): PartitionAck {
+export function acknowledgement(topic: string, partition: number, answer: readonly Answered[]): PartitionAck {
   const found = answer.find((entry) => entry.topicName === topic && entry.partition === partition);
   if (found === undefined) return unanswered(partition);
   if (found.errorCode !== 0) {

@@ -1,3 +1,5 @@
+import type { PipelineError } from '../errors.ts';
+
 /** A record to send. `key` decides the partition unless the caller chose one; `timestampMs` is SentTimestamp. */
 export interface OutgoingRecord {
   readonly key: Buffer;
@@ -64,6 +66,8 @@ export interface ConsumerHandlers {
    * dropped**: its owner, maybe this one again, reads it again from the committed offset.
    */
   onAssigned(partitions: readonly number[]): void;
+  /** The membership has ended over an outage, and is sought again. */
+  onLeft?(error: PipelineError): void;
 }
 
 /** A member of a consumer group on one topic, reading from the beginning where nothing is committed. */
@@ -73,8 +77,11 @@ export interface RecordConsumer {
    * @throws PipelineError of action `stop`, when going on cannot help (the process must end).
    */
   run(handlers: ConsumerHandlers): Promise<void>;
-  /** Commits next-to-read offsets. Partitions that are not this member's any more are left out. Rejects when the commit failed. */
-  commit(position: Position): Promise<void>;
+  /**
+   * Commits next-to-read offsets, each with the note of its partition or without one. Partitions that are not this member's any more are left
+   * out. Rejects when the commit failed.
+   */
+  commit(position: Position, noteOf?: (partition: number) => string | undefined): Promise<void>;
   /** Leaves the group at once, so that its partitions move on without waiting for the session to time out. Idempotent. */
   stop(): Promise<void>;
 }

@@ -12,7 +12,7 @@ export type Schedule = (task: () => void, ms: number) => () => void;
 export interface PublisherOptions<T> {
   readonly producer: RecordProducer;
   readonly topic: string;
-  /** Of the topic, from {@link RecordProducer.partitionCount}. */
+  /** Of the topic, from {@link RecordProducer.partitionCount}. That there are more by now is noticed while records are sent. */
   readonly partitions: number;
   /** Items of records that are acknowledged, in the order pushed within a partition. */
   readonly onAcked: (items: T[]) => void;
@@ -22,14 +22,19 @@ export interface PublisherOptions<T> {
    */
   readonly onFatal: (error: unknown) => void;
   readonly log: Pick<Logger, 'info' | 'warn'>;
-  /** How long a record waits for company (default 5 ms; 0: until the end of the current task). */
+  /** How long a record waits for company while a request is out (default 5 ms); when none is, until the end of the current task. */
   readonly lingerMs?: number;
   readonly maxBatchRecords?: number;
   /** Before compression (default 1 MiB). */
   readonly maxBatchBytes?: number;
   readonly random?: () => number;
   readonly schedule?: Schedule;
+  /** Milliseconds that only grow. */
+  readonly clock?: () => number;
 }
+
+/** How often to ask whether partitions were added. Until then their share goes to the others, where it is read all the same. */
+const partitionLookMs = 10_000;
 
 /** Not above 1 s, so that work resumes within a second of the server's return. */
 const backoff = { baseMs: 50, capMs: 1_000 };
@@ -37,17 +42,23 @@ const backoff = { baseMs: 50, capMs: 1_000 };
 /**
  * Puts records on a topic so that none is lost: batches by partition, one out at a time, sent again until the broker
  * gives the partition's own offset for it. **An item is acknowledged at most once, and only after every in-sync replica has its
- * record; the records of a partition are first written in the order pushed.** A record may be written more than once.
+ * record; the records of a partition are first written in the order pushed.** A record may be written more than once. When
+ * partitions are added, a key may move to another: its records before and after are in order, each in their own partition.
  *
  * Nothing is refused while a broker is down: whoever pushes looks at `outage` and `bytes`, and stops.
  */
 export class Publisher<T> {
   readonly #options: PublisherOptions<T>;
-  readonly #lanes: readonly Lane<T>[];
+  readonly #lanes: Lane<T>[];
+  readonly #newLane: (partition: number) => Lane<T>;
   readonly #schedule: Schedule;
+  readonly #clock: () => number;
+  #lookedAt: number;
   readonly #cancels = new Set<() => void>();
   readonly #waiters = new Set<() => void>();
   #lingering = false;
+  /** Requests that are out. */
+  #sending = 0;
   #failing = 0;
   #records = 0;
   #bytes = 0;
@@ -62,10 +73,10 @@ export class Publisher<T> {
       maxRecords: options.maxBatchRecords ?? 1_000,
       maxBytes: options.maxBatchBytes ?? 1_048_576,
     };
-    this.#lanes = Array.from(
-      { length: options.partitions },
-      (_, partition) => new Lane<T>(partition, limits),
-    );
+    this.#newLane = (partition) => new Lane<T>(partition, limits);
+    this.#lanes = Array.from({ length: options.partitions }, (_, partition) => this.#newLane(partition));
+    this.#clock = options.clock ?? (() => performance.now());
+    this.#lookedAt = this.#clock();
   }
 
   /** Records not yet acknowledged. */
@@ -84,13 +95,13 @@ export class Publisher<T> {
   }
 
   /**
-   * Queues a record for the partition of its key. Neither waits nor fails for an outage.
+   * Queues a record for the partition of its key, or the one given. Neither waits nor fails for an outage.
    * @throws PipelineError INTERNAL after {@link Publisher.close}: such a record would be lost.
    */
-  push(record: OutgoingRecord, item: T): void {
+  push(record: OutgoingRecord, item: T, partition = partitionFor(record.key, this.#lanes.length)): void {
     if (this.#closing) throw new PipelineError('INTERNAL', 'a record was pushed to a closed publisher');
-    const lane = this.#lanes[partitionFor(record.key, this.#lanes.length)];
-    if (lane === undefined) throw new PipelineError('INTERNAL', 'the topic has no partitions');
+    const lane = this.#lanes[partition];
+    if (lane === undefined) throw new PipelineError('INTERNAL', 'the topic has no such partition');
     this.#bytes += lane.push(record, item);
     this.#records += 1;
     if (lane.ready) this.#dispatch();
@@ -146,6 +157,7 @@ export class Publisher<T> {
     this.#dispatch();
   }
 
+  /** Nobody waits for a timer while nothing is on its way: what comes meanwhile is the company for the next request. */
   #linger(): void {
     if (this.#lingering) return;
     this.#lingering = true;
@@ -154,7 +166,7 @@ export class Publisher<T> {
       this.#expedite();
     };
     const lingerMs = this.#options.lingerMs ?? 5;
-    if (lingerMs === 0) queueMicrotask(expire);
+    if (lingerMs === 0 || this.#sending === 0) queueMicrotask(expire);
     else this.#later(expire, lingerMs);
   }
 
@@ -180,12 +192,14 @@ export class Publisher<T> {
   async #send(lanes: readonly Lane<T>[]): Promise<void> {
     let acks: readonly PartitionAck[] = [];
     let failure: unknown;
+    this.#sending += 1;
     try {
       const batches = lanes.map((lane) => lane.take());
       acks = await this.#options.producer.send(this.#options.topic, batches);
     } catch (error) {
       failure = error;
     }
+    this.#sending -= 1;
     if (this.#closed) return;
     const items: T[] = [];
     for (const lane of lanes) {
@@ -199,7 +213,20 @@ export class Publisher<T> {
       this.#fail(error);
     }
     this.#wake();
-    this.#dispatch();
+    if (this.#sending === 0) this.#expedite();
+    else this.#dispatch();
+    if (this.#clock() - this.#lookedAt >= partitionLookMs) void this.#look();
+  }
+
+  /** Never rejects: what is wrong with the topic, a send finds out. */
+  async #look(): Promise<void> {
+    this.#lookedAt = this.#clock();
+    const { producer, topic, log } = this.#options;
+    const found = await producer.partitionCount(topic).catch(() => 0);
+    const before = this.#lanes.length;
+    if (this.#closing || found <= before) return;
+    while (this.#lanes.length < found) this.#lanes.push(this.#newLane(this.#lanes.length));
+    log.info({ topic, before, partitions: found }, 'partitions were added');
   }
 
   #acknowledge(lane: Lane<T>): T[] {

@@ -4,6 +4,7 @@ import { msPerDay } from '../time.ts';
 import { offsetsOf, partitionsOf, withAdmin } from './admin.ts';
 import { isOfType } from './classify.ts';
 import type { KafkaClient } from './kafkajs-client.ts';
+import { segmentDays } from './retention.ts';
 
 /** A body of SQS's 1 MiB, sealed and with its headers, has room to spare. */
 export const defaultMaxMessageBytes = 2_097_152;
@@ -39,7 +40,7 @@ export interface TopicOutcome {
 
 /**
  * Creates what is missing, adds partitions where there are fewer, and corrects `max.message.bytes`,
- * `min.insync.replicas`, `message.timestamp.after.max.ms` and `retention.ms`; touches nothing else. Any number of times, by several at once.
+ * `min.insync.replicas`, `message.timestamp.after.max.ms`, `segment.ms` and `retention.ms`; touches nothing else. Any number of times, by several at once.
  *
  * @throws PipelineError CONFIG_INVALID when a topic has more partitions than asked for (they cannot be taken away) or Kafka refuses
  *   the settings (a replication above the number of brokers), KAFKA_FORBIDDEN, KAFKA_UNAVAILABLE.
@@ -121,11 +122,13 @@ async function correct(admin: Admin, spec: TopicSpec): Promise<string[]> {
   return wrong;
 }
 
-function wantedConfig(spec: TopicSpec): Map<string, string> {
+/** The settings of a topic that are ours, by their name in Kafka. */
+export function wantedConfig(spec: TopicSpec): Map<string, string> {
   const wanted = new Map([
     ['max.message.bytes', String(spec.maxMessageBytes ?? defaultMaxMessageBytes)],
     ['min.insync.replicas', String(spec.minInsync)],
     ['message.timestamp.after.max.ms', String(maxAheadMs)],
+    ['segment.ms', String(segmentDays * msPerDay)],
   ]);
   if (spec.retentionMs !== undefined) wanted.set('retention.ms', String(spec.retentionMs));
   return wanted;
