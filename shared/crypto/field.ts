@@ -1,13 +1,23 @@
 import sodium from 'sodium-native';
+import { PipelineError } from '../errors.ts';
 import { sealedMarker } from './transit.ts';
 import type { Day } from '../time.ts';
 import { NoncePool } from './nonce-pool.ts';
+import { Scratch } from './scratch.ts';
+import { wipe } from './sealed-box.ts';
 import { writeUuid } from './uuid.ts';
 
 const suiteXChaCha20Poly1305 = 0x01;
 const nonceBytes = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 const tagBytes = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
-const headerBytes = 2 + 8 + nonceBytes;
+const prefixBytes = 2 + 8;
+const headerBytes = prefixBytes + nonceBytes;
+
+/** Longer than any field. */
+const scratchBytes = 2_048;
+const messageBytes = new Scratch(scratchBytes);
+const sealedBytes = new Scratch(scratchBytes + tagBytes);
+const nonce = Buffer.alloc(nonceBytes);
 
 /** How much longer a sealed field is: marker, suite, data key id, nonce and tag. */
 export const fieldOverheadBytes = headerBytes + tagBytes;
@@ -34,7 +44,10 @@ export class FieldSealer {
   readonly #nonces = new NoncePool(nonceBytes);
   readonly #aadByColumn = new Map<string, Buffer>();
   readonly #table: string;
+  /** Marker, suite and data key id: what every field begins with. */
+  readonly #prefix: Buffer;
   #seals = 0;
+  #retired = false;
 
   /** Takes over `key` (32 bytes, from sodium_malloc) and wipes it on {@link retire}. */
   constructor(options: { dekId: bigint; day: Day; table: string; key: Buffer }) {
@@ -42,6 +55,8 @@ export class FieldSealer {
     this.day = options.day;
     this.#table = options.table;
     this.#key = options.key;
+    this.#prefix = Buffer.from([sealedMarker, suiteXChaCha20Poly1305, 0, 0, 0, 0, 0, 0, 0, 0]);
+    this.#prefix.writeBigInt64BE(this.dekId, 2);
   }
 
   /** How often this key has sealed. */
@@ -49,7 +64,13 @@ export class FieldSealer {
     return this.#seals;
   }
 
+  get retired(): boolean {
+    return this.#retired;
+  }
+
+  /** @throws PipelineError INTERNAL once retired: what a wiped key seals, nobody opens. */
   seal(column: string, eventId: string, plain: string): Buffer {
+    if (this.#retired) throw new PipelineError('INTERNAL', 'a retired data key seals nothing');
     let aad = this.#aadByColumn.get(column);
     if (aad === undefined) {
       aad = aadOf({ table: this.#table, column, day: this.day, eventId });
@@ -57,28 +78,22 @@ export class FieldSealer {
     } else {
       writeUuid(aad, eventId, aad.length - 16);
     }
-    const message = Buffer.from(plain, 'utf8');
+    const message = messageBytes.write(plain);
     const sealed = Buffer.allocUnsafe(fieldOverheadBytes + message.length);
-    sealed[0] = sealedMarker;
-    sealed[1] = suiteXChaCha20Poly1305;
-    sealed.writeBigInt64BE(this.dekId, 2);
-    const nonce = sealed.subarray(10, headerBytes);
+    sealed.set(this.#prefix, 0);
     this.#nonces.next(nonce);
-    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
-      sealed.subarray(headerBytes),
-      message,
-      aad,
-      null,
-      nonce,
-      this.#key,
-    );
+    sealed.set(nonce, prefixBytes);
+    const content = sealedBytes.first(message.length + tagBytes);
+    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(content, message, aad, null, nonce, this.#key);
+    sealed.set(content, headerBytes);
     this.#seals += 1;
     return sealed;
   }
 
   /** Wipes the key: from here on nothing in this process can open what it sealed. */
   retire(): void {
-    sodium.sodium_memzero(this.#key);
+    this.#retired = true;
+    wipe(this.#key);
   }
 }
 
@@ -99,7 +114,7 @@ export function openField(sealed: Buffer, cell: Cell, key: Buffer): string | und
       null,
       sealed.subarray(headerBytes),
       aadOf(cell),
-      sealed.subarray(10, headerBytes),
+      sealed.subarray(prefixBytes, headerBytes),
       key,
     );
   } catch {

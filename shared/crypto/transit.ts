@@ -3,15 +3,35 @@ import { PipelineError, type DeadLetterCode } from '../errors.ts';
 import { dayNumber, dayOf, msPerDay, type Day } from '../time.ts';
 import type { TransitKeys } from '../vault/ports.ts';
 import { NoncePool } from './nonce-pool.ts';
+import { Scratch } from './scratch.ts';
+import { wipe } from './sealed-box.ts';
 
 /** First byte of every sealed value. No SQS body can start with it: U+0001 is not a character SQS takes. */
 export const sealedMarker = 0x01;
 const suiteXChaCha20Poly1305 = 0x01;
-const headerBytes = 2 + 4 + sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+const nonceBytes = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+const prefixBytes = 2 + 4;
+const headerBytes = prefixBytes + nonceBytes;
 const tagBytes = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
 
 /** How much longer a sealed body is: marker, suite, day, nonce and tag. */
 export const transitOverheadBytes = headerBytes + tagBytes;
+
+const nonce = Buffer.alloc(nonceBytes);
+const aadBytes = new Scratch(prefixBytes + 8 + 512);
+
+/** A key is looked up in the vault again after this long, so that one destroyed there is soon nowhere; one that is not used goes too. */
+const holdMs = 3_600_000;
+const lookAgainMs = 60_000;
+
+interface Held {
+  readonly key: Buffer;
+  /** When the vault is to be asked again. */
+  lookAt: number;
+  usedAt: number;
+  /** Since {@link TransitSealer.tend} last looked. */
+  used: boolean;
+}
 
 /** What a body is bound to: a value moved under another key or time does not open. */
 export interface TransitIdentity {
@@ -30,12 +50,15 @@ export interface TransitIdentity {
  */
 export class TransitSealer {
   readonly #source: TransitKeys;
-  readonly #keys = new Map<number, Buffer>();
-  readonly #nonces = new NoncePool(sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES);
-  readonly #aad = Buffer.alloc(6 + 8 + 128);
+  readonly #monotonicMs: () => number;
+  readonly #keys = new Map<number, Held>();
+  #tending: Promise<void> | undefined;
+  readonly #nonces = new NoncePool(nonceBytes);
 
-  constructor(source: TransitKeys) {
+  /** `monotonicMs`: time that nobody sets back or forth. */
+  constructor(source: TransitKeys, monotonicMs: () => number = () => performance.now()) {
     this.#source = source;
+    this.#monotonicMs = monotonicMs;
   }
 
   /**
@@ -43,58 +66,110 @@ export class TransitSealer {
    * @throws PipelineError VAULT_UNAVAILABLE, or KEY_MISSING when the vault has none (yet).
    */
   async prepare(day: Day): Promise<void> {
-    const number = dayNumber(Date.parse(`${day}T00:00:00Z`));
+    const number = numberOf(day);
     if (this.#keys.has(number)) return;
     const key = await this.#source.transitKey(day);
     if (key === undefined) throw new PipelineError('KEY_MISSING', `no transit key for ${day}`);
-    if (this.#keys.size >= 64) this.#forgetOldest();
-    this.#keys.set(number, key);
+    this.#forget(number);
+    const now = this.#monotonicMs();
+    this.#keys.set(number, { key, lookAt: now + holdMs, usedAt: now, used: false });
+  }
+
+  /** Whether the key of a day is loaded, until something is awaited. */
+  holds(day: Day): boolean {
+    return this.#keys.has(numberOf(day));
+  }
+
+  /**
+   * Wipes keys that nothing has used for an hour, and those that the vault, asked once an hour, has no more. A vault that does not
+   * answer changes nothing. Cheap: a process calls it every second, for no message may come.
+   */
+  tend(): Promise<void> {
+    const now = this.#monotonicMs();
+    for (const [number, held] of this.#keys) {
+      if (held.used) held.usedAt = now;
+      held.used = false;
+      if (now - held.usedAt >= holdMs) this.#forget(number);
+    }
+    this.#tending ??= this.#lookAgain().finally(() => {
+      this.#tending = undefined;
+    });
+    return this.#tending;
+  }
+
+  async #lookAgain(): Promise<void> {
+    for (const [number, held] of this.#keys) {
+      if (this.#monotonicMs() < held.lookAt) continue;
+      held.lookAt = this.#monotonicMs() + lookAgainMs;
+      try {
+        const key = await this.#source.transitKey(dayOf(number * msPerDay));
+        held.lookAt = this.#monotonicMs() + holdMs;
+        if (key === undefined && this.#keys.get(number) === held) this.#forget(number);
+        if (key !== undefined) wipe(key);
+      } catch {
+        // It does not answer: asked again in a minute.
+      }
+    }
+  }
+
+  /** Wipes every key. */
+  forgetAll(): void {
+    for (const number of this.#keys.keys()) this.#forget(number);
   }
 
   /** @returns the sealed body, or undefined while the key of that day is not loaded (see {@link prepare}). */
   seal(body: Buffer, identity: TransitIdentity): Buffer | undefined {
     const day = dayNumber(identity.sentAtMs);
-    const key = this.#keys.get(day);
-    if (key === undefined) return undefined;
+    const held = this.#keys.get(day);
+    if (held === undefined) return undefined;
+    held.used = true;
     const sealed = Buffer.allocUnsafe(transitOverheadBytes + body.length);
     sealed[0] = sealedMarker;
     sealed[1] = suiteXChaCha20Poly1305;
     sealed.writeUInt32BE(day, 2);
-    const nonce = sealed.subarray(6, headerBytes);
     this.#nonces.next(nonce);
+    sealed.set(nonce, prefixBytes);
     sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
       sealed.subarray(headerBytes),
       body,
       this.#aadFor(sealed, identity),
       null,
       nonce,
-      key,
+      held.key,
     );
     return sealed;
   }
 
   /** The day whose key a sealed value needs, or undefined when it is no sealed value of this format. */
   static dayOf(value: Buffer): Day | undefined {
+    const number = TransitSealer.dayNumberOf(value);
+    return number === undefined ? undefined : dayOf(number * msPerDay);
+  }
+
+  /** The same as days since 1970-01-01. */
+  static dayNumberOf(value: Buffer): number | undefined {
     if (value.length < transitOverheadBytes || value[0] !== sealedMarker) return undefined;
     if (value[1] !== suiteXChaCha20Poly1305) return undefined;
     const number = value.readUInt32BE(2);
-    return number > 100_000 ? undefined : dayOf(number * msPerDay);
+    return number > 100_000 ? undefined : number;
   }
 
   /** @returns the body, or the code under which the record is a dead letter. */
   open(value: Buffer, identity: TransitIdentity): Buffer | DeadLetterCode {
     if (value.length < transitOverheadBytes) return 'TRANSIT_OPEN_FAILED';
-    const key = this.#keys.get(value.readUInt32BE(2));
-    if (key === undefined) return 'TRANSIT_KEY_GONE';
+    const held = this.#keys.get(value.readUInt32BE(2));
+    if (held === undefined) return 'TRANSIT_KEY_GONE';
+    held.used = true;
     const body = Buffer.allocUnsafe(value.length - transitOverheadBytes);
+    value.copy(nonce, 0, prefixBytes, headerBytes);
     try {
       sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
         body,
         null,
         value.subarray(headerBytes),
         this.#aadFor(value, identity),
-        value.subarray(6, headerBytes),
-        key,
+        nonce,
+        held.key,
       );
     } catch {
       return 'TRANSIT_OPEN_FAILED';
@@ -103,13 +178,21 @@ export class TransitSealer {
   }
 
   #aadFor(value: Buffer, identity: TransitIdentity): Buffer {
-    value.copy(this.#aad, 0, 0, 6);
-    this.#aad.writeBigInt64BE(BigInt(identity.sentAtMs), 6);
-    const length = this.#aad.write(identity.eventId, 14, 'latin1');
-    return this.#aad.subarray(0, 14 + length);
+    const aad = aadBytes.write(identity.eventId, prefixBytes + 8);
+    value.copy(aad, 0, 0, prefixBytes);
+    // A BigInt costs more than the rest of this: SentTimestamps are far below 2⁵³.
+    aad.writeInt32BE(Math.floor(identity.sentAtMs / 2 ** 32), prefixBytes);
+    aad.writeUInt32BE(identity.sentAtMs >>> 0, prefixBytes + 4);
+    return aad;
   }
 
-  #forgetOldest(): void {
-    this.#keys.delete(Math.min(...this.#keys.keys()));
+  #forget(number: number): void {
+    const held = this.#keys.get(number);
+    if (held !== undefined) wipe(held.key);
+    this.#keys.delete(number);
   }
+}
+
+function numberOf(day: Day): number {
+  return dayNumber(Date.parse(`${day}T00:00:00Z`));
 }

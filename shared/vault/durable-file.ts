@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, link, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { secureBuffer } from '../crypto/sealed-box.ts';
+import { secureBuffer, wipe } from '../crypto/sealed-box.ts';
 
 /** Only its owner may read a key, or even see which there are. */
 const fileMode = 0o600;
@@ -51,7 +51,22 @@ export async function readSecret(path: string, maxBytes: number): Promise<Buffer
       if (bytesRead === 0) break;
       length += bytesRead;
     }
-    return secret.subarray(0, length);
+    // Exactly as long as it is, so that who is done with it can give the memory back.
+    const exact = length === 0 ? Buffer.alloc(0) : secureBuffer(length);
+    secret.copy(exact, 0, 0, length);
+    wipe(secret);
+    return exact;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Overwrites a file's bytes in place with zeros, synced: before it is unlinked. */
+export async function overwriteFile(path: string, bytes: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.write(Buffer.alloc(bytes), 0, bytes, 0);
+    await file.sync();
   } finally {
     await file.close();
   }
@@ -82,7 +97,7 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();
