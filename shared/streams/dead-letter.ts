@@ -1,4 +1,4 @@
-import type { DeadLetterCode } from '../errors.ts';
+import { errorCodes, type DeadLetterCode } from '../errors.ts';
 import type { IncomingRecord, OutgoingRecord } from '../kafka/ports.ts';
 
 /** Headers that a dead letter has besides those of its raw record. Names and coordinates, never contents. */
@@ -15,7 +15,66 @@ export const deadLetterHeaders = {
   attempts: 'dlq.attempts',
   /** ISO 8601, UTC. */
   firstFailedAt: 'dlq.first-failed-at',
+  /** Once redriven: the source of the first dead letter of this record. */
+  firstSource: 'dlq.first-source',
 } as const;
+
+/** Headers of a mark: a record without a value beside the dead letters, which says that one of them has been redriven. */
+export const redriveHeaders = {
+  /** The {@link DeadLetter.id} of that one. */
+  redriven: 'dlq.redriven',
+  /** ISO 8601, UTC. */
+  redrivenAt: 'dlq.redriven-at',
+} as const;
+
+/** What the headers of a dead letter say. */
+export interface DeadLetter {
+  /**
+   * `<first source>#<attempts>`. **Two of one id are one**: a crash may write one again, a redrive that was cut short may put a record back
+   * again, and whichever copy fails is the same failure of the same record.
+   */
+  readonly id: string;
+  readonly code: string;
+  readonly stage: string;
+  readonly field: string | undefined;
+  readonly detail: string | undefined;
+  readonly source: string;
+  readonly firstSource: string;
+  readonly attempts: number;
+  readonly firstFailedAt: string;
+}
+
+/** Undefined for a record of the dead-letter topic that is none: a mark, or somebody else's. */
+export function readDeadLetter(headers: IncomingRecord['headers']): DeadLetter | undefined {
+  const code = textOf(headers, deadLetterHeaders.code);
+  const source = textOf(headers, deadLetterHeaders.source);
+  const attempts = Number(textOf(headers, deadLetterHeaders.attempts) ?? Number.NaN);
+  if (code === undefined || source === undefined || !Number.isSafeInteger(attempts)) return undefined;
+  const firstSource = textOf(headers, deadLetterHeaders.firstSource) ?? source;
+  return {
+    id: `${firstSource}#${attempts}`,
+    code: isDeadLetterCode(code) ? code : 'OTHER',
+    stage: textOf(headers, deadLetterHeaders.stage) ?? '',
+    field: textOf(headers, deadLetterHeaders.field),
+    detail: textOf(headers, deadLetterHeaders.detail),
+    source,
+    firstSource,
+    attempts,
+    firstFailedAt: textOf(headers, deadLetterHeaders.firstFailedAt) ?? '',
+  };
+}
+
+/** Whether that is a code of the catalogue that a record can be dead for. */
+export function isDeadLetterCode(code: string): code is DeadLetterCode {
+  return Object.hasOwn(errorCodes, code) && Reflect.get(errorCodes, code).action === 'deadLetter';
+}
+
+/** Words of ours are short. */
+const maxHeaderBytes = 400;
+
+function textOf(headers: IncomingRecord['headers'], name: string): string | undefined {
+  return headers[name]?.toString('latin1', 0, maxHeaderBytes);
+}
 
 export interface DeadLetterReason {
   readonly code: DeadLetterCode;

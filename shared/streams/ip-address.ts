@@ -1,6 +1,5 @@
 import ipaddr from 'ipaddr.js';
 
-const ipv4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 const ipv6Characters = /^[0-9a-fA-F:.]{2,45}$/;
 
 /**
@@ -11,15 +10,35 @@ const ipv6Characters = /^[0-9a-fA-F:.]{2,45}$/;
  * length. Not only public unicast: 127.x and 224.0.0.0 and above occur in real data.
  */
 export function canonicalIp(text: string): string | undefined {
-  const parts = ipv4.exec(text);
-  if (parts !== null) {
-    for (let i = 1; i <= 4; i++) if (Number(parts[i]) > 255) return undefined;
-    return text;
-  }
+  if (isIpv4(text)) return text;
   if (!text.includes(':') || !ipv6Characters.test(text)) return undefined;
   const embedded = text.slice(text.lastIndexOf(':') + 1);
   if (embedded.includes('.') && canonicalIp(embedded) === undefined) return undefined;
   if (!ipaddr.IPv6.isValid(text)) return undefined;
   const address = ipaddr.IPv6.parse(text);
   return address.isIPv4MappedAddress() ? address.toIPv4Address().toString() : address.toRFC5952String();
+}
+
+const [zero, nine, dot] = [48, 57, 46];
+
+/** Four decimal parts up to 255, none with a leading zero. */
+function isIpv4(text: string): boolean {
+  let parts = 1;
+  let value = 0;
+  let length = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit === dot && length > 0) {
+      parts += 1;
+      value = 0;
+      length = 0;
+    } else if (unit >= zero && unit <= nine && !(length > 0 && value === 0)) {
+      value = 10 * value + unit - zero;
+      length += 1;
+      if (value > 255) return false;
+    } else {
+      return false;
+    }
+  }
+  return parts === 4 && length > 0;
 }

@@ -8,10 +8,10 @@ const maxDepth = 32;
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * Bytes → JSON object, refusing what `JSON.parse` would silently change: bytes that are not UTF-8 (they would become
+ * Bytes → JSON object and the number of its keys, refusing what `JSON.parse` would silently change: bytes that are not UTF-8 (they would become
  * U+FFFD), a key named twice (the last would win), extreme depth.
  */
-export function parseBody(body: Buffer): { object: JsonObject } | { refusal: Refusal } {
+export function parseBody(body: Buffer): { object: JsonObject; keys: number } | { refusal: Refusal } {
   if (body.length === 0) return refuse('BODY_EMPTY');
   if (!isUtf8(body)) return refuse('BODY_NOT_UTF8');
   const text = body.toString('utf8');
@@ -25,7 +25,7 @@ export function parseBody(body: Buffer): { object: JsonObject } | { refusal: Ref
   }
   if (!isObject(value)) return refuse('BODY_NOT_OBJECT');
   if (Object.keys(value).length !== shape.topLevelKeys) return refuse('BODY_DUPLICATE_KEY');
-  return { object: value };
+  return { object: value, keys: shape.topLevelKeys };
 }
 
 function refuse(code: Refusal['code']): { refusal: Refusal } {

@@ -19,12 +19,14 @@ export interface ClearColumn<M> {
   readonly value: (message: M) => string | number | null;
 }
 
-/** A personal field: sealed into one column and, as a token, masked in another. `value` is canonical. */
+/** A personal field: sealed into one column and, as a token, masked in another; null in both once erased. `value` is canonical. */
 export interface PersonalField<M> {
   /** The field's name in the message; also what its token is bound to. */
   readonly field: string;
   readonly sealedColumn: string;
   readonly maskedColumn: string;
+  /** Its token of the epoch before, while a window between two epochs is open. */
+  readonly priorColumn: string;
   readonly value: (message: M) => string;
 }
 
@@ -36,6 +38,8 @@ export interface Stream<M> {
   /** The table's name, and the name that sealed fields are bound to. */
   readonly name: string;
   readonly table: PgTable;
+  /** Counts up when another row is made of a message than before: a plan of a replay names the one it was made with. */
+  readonly transform: number;
   readonly clearColumns: readonly ClearColumn<M>[];
   readonly personalFields: readonly PersonalField<M>[];
   parse(body: Buffer): Parsed<M>;
