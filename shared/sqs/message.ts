@@ -1,20 +1,45 @@
-import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
+import { hash } from 'node:crypto';
 import { PipelineError } from '../errors.ts';
 import type { QueueMessage } from './ports.ts';
 
 const none: Readonly<Record<string, Buffer>> = Object.freeze({});
 
+/** A message attribute in SQS's JSON protocol; bytes are base64. */
+interface WireAttribute {
+  readonly DataType?: string;
+  readonly StringValue?: string;
+  readonly BinaryValue?: string;
+}
+
+/** A message in SQS's JSON protocol (API Reference, "ReceiveMessage"). */
+export interface WireMessage {
+  readonly MessageId?: string;
+  readonly ReceiptHandle?: string;
+  readonly Body?: string;
+  readonly MD5OfBody?: string;
+  readonly Attributes?: {
+    readonly SentTimestamp?: string;
+    readonly ApproximateReceiveCount?: string;
+    readonly MessageGroupId?: string;
+    readonly AWSTraceHeader?: string;
+  };
+  readonly MessageAttributes?: Readonly<Record<string, WireAttribute>>;
+}
+
 /**
- * A message of the SDK as {@link QueueMessage}.
+ * A message of the wire as {@link QueueMessage}.
  *
- * @throws PipelineError SQS_UNAVAILABLE when the server left out id, receipt or SentTimestamp: without them an event has
+ * @throws PipelineError SQS_UNAVAILABLE when the body is not the one that its MD5 was taken of, and when the server left out id, receipt or SentTimestamp: without them an event has
  * no identity, and **a time of our own would break replays**. The message stays in the queue.
  */
-export function toQueueMessage(message: Message): QueueMessage {
-  const { MessageId, ReceiptHandle, Body = '', Attributes = {}, MessageAttributes } = message;
+export function toQueueMessage(message: WireMessage): QueueMessage {
+  const { MessageId, ReceiptHandle, Body = '', MD5OfBody, Attributes = {}, MessageAttributes } = message;
   const sentAtMs = Number(Attributes.SentTimestamp);
   if (!MessageId || !ReceiptHandle || Attributes.SentTimestamp === undefined || !Number.isInteger(sentAtMs)) {
     throw new PipelineError('SQS_UNAVAILABLE', 'A message came without MessageId or SentTimestamp');
+  }
+  if (MD5OfBody !== undefined && hash('md5', Body) !== MD5OfBody) {
+    throw new PipelineError('SQS_UNAVAILABLE', 'A body came that is not what its MD5 says');
   }
   return {
     messageId: MessageId,
@@ -29,11 +54,13 @@ export function toQueueMessage(message: Message): QueueMessage {
 }
 
 /** String and Number (with any custom suffix, `Number.float`) as UTF-8, Binary as it is. */
-function attributeBytes(given: Record<string, MessageAttributeValue>): Record<string, Buffer> {
+function attributeBytes(given: Readonly<Record<string, WireAttribute>>): Record<string, Buffer> {
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => [
       name,
-      value.BinaryValue === undefined ? Buffer.from(value.StringValue ?? '') : Buffer.from(value.BinaryValue),
+      value.BinaryValue === undefined
+        ? Buffer.from(value.StringValue ?? '')
+        : Buffer.from(value.BinaryValue, 'base64'),
     ]),
   );
 }

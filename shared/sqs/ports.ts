@@ -21,13 +21,25 @@ export interface FailedEntry {
   readonly senderFault: boolean;
 }
 
+export interface ReceiveOptions {
+  /** 1–10. */
+  readonly max: number;
+  readonly waitSeconds: number;
+  readonly signal: AbortSignal;
+  /**
+   * Asked once an answer has begun and before it is read, with its size in bytes, undefined where that is not known. False leaves it: its
+   * messages come again after the visibility timeout. Asked again when the call is made again.
+   */
+  readonly admit?: ((bytes: number | undefined) => Promise<boolean>) | undefined;
+}
+
 /** The four SQS calls of a receiver, narrowed (ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch, GetQueueAttributes). */
 export interface Queue {
   /**
-   * Long poll for up to `max` (1–10) messages.
+   * Long poll for up to `max` messages.
    * @throws PipelineError SQS_UNAVAILABLE, SQS_FORBIDDEN, SQS_QUEUE_MISSING; resolves empty when `signal` aborts.
    */
-  receive(options: { max: number; waitSeconds: number; signal: AbortSignal }): Promise<QueueMessage[]>;
+  receive(options: ReceiveOptions): Promise<QueueMessage[]>;
   /** At most ten receipt handles. Returns those that failed. Throws as {@link receive} does when the whole call failed. */
   delete(receiptHandles: readonly string[]): Promise<FailedEntry[]>;
   /** At most ten. 0 seconds hands them back. Returns those that failed. Throws as {@link receive} does when the whole call failed. */

@@ -1,66 +1,85 @@
-import {
-  ChangeMessageVisibilityBatchCommand,
-  DeleteMessageBatchCommand,
-  GetQueueAttributesCommand,
-  ReceiveMessageCommand,
-  SQSClient,
-  type BatchResultErrorEntry,
-} from '@aws-sdk/client-sqs';
+import { defaultProvider } from '@aws-sdk/credential-provider-node';
+import { silentLogger } from '../aws/client-options.ts';
+import { JsonClient } from '../aws/json-client.ts';
 import { PipelineError } from '../errors.ts';
 import { classifySqs } from './classify.ts';
-import { toQueueMessage } from './message.ts';
-import type { FailedEntry, Queue, QueueAttributes, QueueMessage } from './ports.ts';
+import { toQueueMessage, type WireMessage } from './message.ts';
+import type { FailedEntry, Queue, QueueAttributes, QueueMessage, ReceiveOptions } from './ports.ts';
 
 /** A long poll lasts 20 s at most; a connection that is silent for five more is dead. */
 const pollTimeoutMs = 25_000;
 /** Deletes and extensions take milliseconds; what takes longer is an outage, and ours to wait out. */
 const callTimeoutMs = 5_000;
-/** One retry inside the SDK, for the kept-alive socket that the server closed meanwhile. Outages are waited out by us. */
-const maxAttempts = 2;
-/** Deletes and visibility changes under way at once; more would queue inside the SDK, out of sight. */
+/** Deletes and visibility changes under way at once; more would queue out of sight. */
 const callSockets = 32;
 
 export interface SqsQueueOptions {
   readonly queueUrl: string;
   readonly region: string;
-  /** Unset: AWS's own, of the region. */
+  /** Unset: the host of the queue's URL. */
   readonly endpoint?: string | undefined;
   /** How many receives may be under way at once: each holds a socket for as long as it polls. */
   readonly receivers: number;
 }
 
+const messageSystemAttributes = [
+  'SentTimestamp',
+  'ApproximateReceiveCount',
+  'MessageGroupId',
+  'AWSTraceHeader',
+];
+const queueAttributes = [
+  'VisibilityTimeout',
+  'ApproximateNumberOfMessages',
+  'ApproximateNumberOfMessagesNotVisible',
+  'ApproximateNumberOfMessagesDelayed',
+] as const;
+
+/** What the answer to a batch call says of its entries. */
+interface BatchAnswer {
+  readonly Successful?: readonly { readonly Id?: string }[];
+  readonly Failed?: readonly {
+    readonly Id?: string;
+    readonly Code?: string;
+    readonly SenderFault?: boolean;
+  }[];
+}
+
 /**
- * {@link Queue} on the AWS SDK. Long polls have sockets of their own, so that a delete never waits behind twenty seconds
- * of silence. The SDK's MD5 check of received bodies stays on: on Node it is native and costs about a microsecond.
+ * {@link Queue} in SQS's JSON protocol. Long polls have sockets of their own, so that a delete never waits behind twenty seconds
+ * of silence. Credentials are found as the AWS SDK finds them, by the SDK's own providers.
  */
 export class SqsQueue implements Queue {
   readonly #queueUrl: string;
-  readonly #poll: SQSClient;
-  readonly #call: SQSClient;
+  readonly #poll: JsonClient;
+  readonly #call: JsonClient;
 
   constructor(options: SqsQueueOptions) {
     this.#queueUrl = options.queueUrl;
-    this.#poll = clientFor(options, options.receivers, pollTimeoutMs);
-    this.#call = clientFor(options, callSockets, callTimeoutMs);
+    const common = {
+      service: 'sqs',
+      region: options.region,
+      endpoint: options.endpoint ?? options.queueUrl,
+      targetPrefix: 'AmazonSQS',
+      credentials: defaultProvider({ logger: silentLogger }),
+    };
+    this.#poll = new JsonClient({ ...common, maxSockets: options.receivers, timeoutMs: pollTimeoutMs });
+    this.#call = new JsonClient({ ...common, maxSockets: callSockets, timeoutMs: callTimeoutMs });
   }
 
-  async receive(options: { max: number; waitSeconds: number; signal: AbortSignal }): Promise<QueueMessage[]> {
+  async receive(options: ReceiveOptions): Promise<QueueMessage[]> {
+    const request = {
+      QueueUrl: this.#queueUrl,
+      MaxNumberOfMessages: options.max,
+      WaitTimeSeconds: options.waitSeconds,
+      MessageAttributeNames: ['All'],
+      MessageSystemAttributeNames: messageSystemAttributes,
+    };
     try {
-      const answer = await this.#poll.send(
-        new ReceiveMessageCommand({
-          QueueUrl: this.#queueUrl,
-          MaxNumberOfMessages: options.max,
-          WaitTimeSeconds: options.waitSeconds,
-          MessageAttributeNames: ['All'],
-          MessageSystemAttributeNames: [
-            'SentTimestamp',
-            'ApproximateReceiveCount',
-            'MessageGroupId',
-            'AWSTraceHeader',
-          ],
-        }),
-        { abortSignal: options.signal },
-      );
+      const { signal, admit } = options;
+      const answered = await this.#poll.call('ReceiveMessage', request, { signal, admit });
+      if (answered === undefined) return [];
+      const answer: { Messages?: WireMessage[] } = objectOf(answered);
       return (answer.Messages ?? []).map(toQueueMessage);
     } catch (error) {
       if (options.signal.aborted) return [];
@@ -69,44 +88,22 @@ export class SqsQueue implements Queue {
   }
 
   async delete(receiptHandles: readonly string[]): Promise<FailedEntry[]> {
-    return this.#batch(receiptHandles, () =>
-      this.#call.send(
-        new DeleteMessageBatchCommand({
-          QueueUrl: this.#queueUrl,
-          Entries: receiptHandles.map((handle, i) => ({ Id: String(i), ReceiptHandle: handle })),
-        }),
-      ),
-    );
+    return this.#batch('DeleteMessageBatch', receiptHandles, {});
   }
 
   async changeVisibility(receiptHandles: readonly string[], seconds: number): Promise<FailedEntry[]> {
-    return this.#batch(receiptHandles, () =>
-      this.#call.send(
-        new ChangeMessageVisibilityBatchCommand({
-          QueueUrl: this.#queueUrl,
-          Entries: receiptHandles.map((handle, i) => ({
-            Id: String(i),
-            ReceiptHandle: handle,
-            VisibilityTimeout: seconds,
-          })),
-        }),
-      ),
-    );
+    return this.#batch('ChangeMessageVisibilityBatch', receiptHandles, { VisibilityTimeout: seconds });
   }
 
   async attributes(): Promise<QueueAttributes> {
     try {
-      const { Attributes: got = {} } = await this.#call.send(
-        new GetQueueAttributesCommand({
+      const answer: { Attributes?: Partial<Record<(typeof queueAttributes)[number], string>> } = objectOf(
+        await this.#call.call('GetQueueAttributes', {
           QueueUrl: this.#queueUrl,
-          AttributeNames: [
-            'VisibilityTimeout',
-            'ApproximateNumberOfMessages',
-            'ApproximateNumberOfMessagesNotVisible',
-            'ApproximateNumberOfMessagesDelayed',
-          ],
+          AttributeNames: queueAttributes,
         }),
       );
+      const got = answer.Attributes ?? {};
       return {
         visibilityTimeoutSeconds: countOf(got.VisibilityTimeout),
         // The suffix is part of every FIFO queue's name; asking for the FifoQueue attribute fails on a standard queue.
@@ -122,22 +119,20 @@ export class SqsQueue implements Queue {
 
   /** Closes the sockets. Calls under way fail. */
   [Symbol.dispose](): void {
-    this.#poll.destroy();
-    this.#call.destroy();
+    this.#poll[Symbol.dispose]();
+    this.#call[Symbol.dispose]();
   }
 
   /** **An entry counts as done only when the answer lists it as successful.** */
-  async #batch(
-    handles: readonly string[],
-    send: () => Promise<{
-      Successful: readonly { Id?: string | undefined }[] | undefined;
-      Failed: readonly BatchResultErrorEntry[] | undefined;
-    }>,
-  ): Promise<FailedEntry[]> {
+  async #batch(operation: string, handles: readonly string[], more: object): Promise<FailedEntry[]> {
     if (handles.length === 0) return [];
+    const Entries = handles.map((handle, i) => ({ Id: String(i), ReceiptHandle: handle, ...more }));
     try {
-      const answer = await send();
+      const answer: BatchAnswer = objectOf(
+        await this.#call.call(operation, { QueueUrl: this.#queueUrl, Entries }),
+      );
       const done = new Set((answer.Successful ?? []).map((entry) => entry.Id));
+      if (done.size === handles.length) return [];
       const reasons = new Map((answer.Failed ?? []).map((entry) => [entry.Id, entry]));
       return handles.flatMap((receiptHandle, i) => {
         if (done.has(String(i))) return [];
@@ -152,28 +147,11 @@ export class SqsQueue implements Queue {
   }
 }
 
-function clientFor(options: SqsQueueOptions, maxSockets: number, timeoutMs: number): SQSClient {
-  const agent = { keepAlive: true, maxSockets };
-  return new SQSClient({
-    region: options.region,
-    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-    maxAttempts,
-    // The SDK writes to the console where it has no logger; a warning of its may quote the queue URL.
-    logger: silent,
-    requestHandler: {
-      logger: silent,
-      connectionTimeout: 2_000,
-      requestTimeout: timeoutMs,
-      socketTimeout: timeoutMs,
-      throwOnRequestTimeout: true,
-      httpAgent: agent,
-      httpsAgent: agent,
-    },
-  });
+/** A stranger at the endpoint's address may answer with anything. */
+function objectOf(answer: unknown): object {
+  if (typeof answer === 'object' && answer !== null) return answer;
+  throw new PipelineError('SQS_UNAVAILABLE', 'The answer is not one of SQS');
 }
-
-const nothing = () => {};
-const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 function countOf(text: string | undefined): number {
   const count = Number(text);
