@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PipelineError } from './errors.ts';
+import { isEncrypted, parsePostgresUrl } from './postgres-url.ts';
 
 /** Environment variables as a process received them. */
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -38,9 +39,17 @@ export function parseConfig<S extends z.ZodRawShape>(env: Env, shape: S): z.outp
 export function prodProblems(used: Env): string[] {
   if (used['SLUICE_ENV'] !== 'prod') return [];
   const problems: string[] = [];
+  if (Object.hasOwn(used, 'KAFKA_BROKERS') && used['KAFKA_TLS'] !== 'on') {
+    problems.push('KAFKA_TLS must be on in prod');
+  }
   for (const [name, value] of Object.entries(used)) {
-    if (value === undefined) continue;
-    if (/^http:/i.test(value)) problems.push(`${name} must be https in prod`);
+    // Probes and scrapes are of this machine, or of the pod that it is; and telemetry, which holds nothing personal, goes to an agent there.
+    if (value === undefined || /^(HEALTH_HOST|METRICS_HOST|CONSOLE_HOST|SERVICE_URLS|OTEL_.*)$/.test(name))
+      continue;
+    if (/^(vault\+)?http:/i.test(value)) problems.push(`${name} must be https in prod`);
+    if (/^postgres(ql)?:/i.test(value) && !isEncrypted(value)) {
+      problems.push(`${name} must say sslmode=verify-full in prod`);
+    }
     if (/(^|[/@,\s])(localhost|127\.[\d.]+|\[?::1\]?|0\.0\.0\.0)(?=[:/,\s]|$)/i.test(value)) {
       problems.push(`${name} must not be this machine in prod`);
     }
@@ -72,6 +81,25 @@ export const environmentSlice = {
     .default('info'),
 };
 
+/** Where a service answers probes: nowhere unless a port is given; 0 is any that is free. */
+export const healthSlice = {
+  HEALTH_HOST: z.union([z.ipv4(), z.ipv6()], 'must be an IP address').default('127.0.0.1'),
+  HEALTH_PORT: wholeNumber({ min: 0, max: 65_535 }).optional(),
+};
+
+/** Where services answer probes, for those who watch: `http://connector-1:8080,http://writer-1:8080`. */
+export const serviceUrlsSlice = {
+  SERVICE_URLS: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim().replace(/\/+$/, '')))
+    .refine(
+      (urls) => urls.every((url) => /^https?:\/\/[^/?#@\s]+$/.test(url) && URL.canParse(url)),
+      'must be http://HOST:PORT, comma-separated',
+    )
+    .optional(),
+};
+
+/** What is made of it: shared/kafka/access.ts. */
 export const kafkaSlice = {
   KAFKA_BROKERS: z
     .string()
@@ -80,11 +108,33 @@ export const kafkaSlice = {
       (list) => list.every((part) => /^[^:\s]+:\d{1,5}$/.test(part)),
       'must be HOST:PORT, comma-separated',
     ),
+  KAFKA_TLS: z.enum(['on', 'off'], 'must be on or off').default('off'),
+  /** PEM. Of the authority, where it is not one that every machine knows; and of this client, where the brokers ask for it. */
+  KAFKA_CA_FILE: z.string().optional(),
+  KAFKA_CERT_FILE: z.string().optional(),
+  KAFKA_KEY_FILE: z.string().optional(),
+  KAFKA_SASL_MECHANISM: z
+    .enum(['plain', 'scram-sha-256', 'scram-sha-512'], 'must be plain, scram-sha-256 or scram-sha-512')
+    .optional(),
+  KAFKA_USERNAME: z.string().optional(),
+  KAFKA_PASSWORD: z.string().optional(),
+  KAFKA_PASSWORD_FILE: z.string().optional(),
 };
 
 const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,200}$/, 'must be a Kafka topic name');
 export const rawTopicSlice = { RAW_TOPIC: topicName.default('user-logins.raw') };
 export const deadLetterTopicSlice = { DEAD_LETTER_TOPIC: topicName.default('user-logins.dead') };
+
+/** How long topics keep records: for those that make them, and those that say until when something can be read. */
+export const topicRetentionSlice = {
+  /**
+   * Counted from SentTimestamp, and SQS may hand over a message that is 14 days old: with less than that, Kafka could delete it unread.
+   * The default leaves a writer a week to be down.
+   */
+  RAW_TOPIC_RETENTION_DAYS: integer({ min: 15, max: 3_650, default: 21 }),
+  /** Counted the same way. Dead letters wait for a person. */
+  DEAD_LETTER_TOPIC_RETENTION_DAYS: integer({ min: 15, max: 3_650, default: 90 }),
+};
 
 /** How topics are laid out: for those that make them. */
 export const topicLayoutSlice = {
@@ -93,13 +143,7 @@ export const topicLayoutSlice = {
   TOPIC_REPLICATION: wholeNumber({ min: 1, max: 15 }).optional(),
   /** Replicas that must have a record before it is acknowledged: one less than there are, unless given. */
   TOPIC_MIN_INSYNC: wholeNumber({ min: 1, max: 15 }).optional(),
-  /**
-   * Counted from SentTimestamp, and SQS may hand over a message that is 14 days old: with less than that, Kafka could delete it unread.
-   * The default leaves a writer a week to be down.
-   */
-  RAW_TOPIC_RETENTION_DAYS: integer({ min: 15, max: 3_650, default: 21 }),
-  /** Counted the same way. Dead letters wait for a person. */
-  DEAD_LETTER_TOPIC_RETENTION_DAYS: integer({ min: 15, max: 3_650, default: 90 }),
+  ...topicRetentionSlice,
 };
 
 export const writerGroupSlice = { WRITER_GROUP: topicName.default('sluice-writer') };
@@ -110,8 +154,24 @@ export const sqsSlice = {
   SQS_QUEUE_URL: z.url('must be a URL'),
 };
 
-export const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL');
+/** Where SQS puts what was received too often, or what a producer's own policy says. */
+export const deadLetterQueueSlice = { SQS_DEAD_LETTER_QUEUE_URL: z.url('must be a URL') };
 
-export const vaultSlice = {
-  VAULT_URL: z.string().regex(/^file:./, 'must be file:DIRECTORY (other vaults come later)'),
+/** One server or several: see {@link parsePostgresUrl}. */
+export const postgresUrl = z.string().superRefine((text, context) => {
+  const parsed = parsePostgresUrl(text);
+  if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem });
+});
+
+/** Where archived days lie. */
+export const archiveSlice = {
+  ARCHIVE_URL: z
+    .string()
+    .regex(
+      /^(file:.|s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9_.-]+)*\/?$)/,
+      'must be file:DIRECTORY or s3://BUCKET/PREFIX',
+    ),
+  /** For S3. */
+  AWS_REGION: z.string().optional(),
+  AWS_ENDPOINT_URL_S3: z.url('must be a URL').optional(),
 };

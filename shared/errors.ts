@@ -40,6 +40,10 @@ export const errorCodes = {
     action: 'deadLetter',
     remedy: 'The day of this record lies before the horizon: restore the day, then redrive.',
   },
+  DAY_SHREDDED: {
+    action: 'deadLetter',
+    remedy: 'The day of this record has been shredded: it is refused, now and when replayed.',
+  },
   DAY_OUT_OF_RANGE: {
     action: 'deadLetter',
     remedy: 'The record time lies beyond the horizon: check the producer clock.',
@@ -57,7 +61,11 @@ export const errorCodes = {
     remedy: 'Postgres refused this row (SQLSTATE class 22 or 23): see its code in the dead-letter header.',
   },
 
-  KEY_MISSING: { action: 'retry', remedy: 'No day key for a day inside the horizon: run "sluice maintain".' },
+  KEY_MISSING: {
+    action: 'retry',
+    remedy:
+      'A key that must be there is missing: run "sluice maintain"; a key it does not make has been lost.',
+  },
   PARTITION_MISSING: {
     action: 'retry',
     remedy: 'No partition for a day inside the horizon: run "sluice maintain".',
@@ -75,6 +83,19 @@ export const errorCodes = {
     remedy: 'SQS cannot be reached or is refusing work: check AWS_ENDPOINT_URL_SQS and AWS_REGION.',
   },
   VAULT_UNAVAILABLE: { action: 'retry', remedy: 'The vault cannot be reached: check it and VAULT_URL.' },
+  ARCHIVE_UNAVAILABLE: {
+    action: 'retry',
+    remedy: 'The archive cannot be reached or is full: check it and ARCHIVE_URL.',
+  },
+  JAEGER_UNAVAILABLE: { action: 'retry', remedy: 'Jaeger cannot be reached: check it and JAEGER_URL.' },
+  CUSTODY_BUSY: {
+    action: 'retry',
+    remedy: 'Another archive, restore, shred or swap is at work: try again when it is done.',
+  },
+  ROWS_DUPLICATE: {
+    action: 'retry',
+    remedy: 'Some rows of a batch are there already: it is written again, partition by partition.',
+  },
   UNKNOWN: {
     action: 'retry',
     remedy: 'An error nobody has classified: treated as an outage. Please report it.',
@@ -94,6 +115,11 @@ export const errorCodes = {
   },
   KAFKA_TOPIC_MISSING: { action: 'stop', remedy: 'A topic does not exist: run "sluice migrate".' },
   KAFKA_FORBIDDEN: { action: 'stop', remedy: 'Kafka refused these credentials, or a right is missing.' },
+  KAFKA_UNTRUSTED: {
+    action: 'stop',
+    remedy:
+      'The certificate of Kafka is of no authority that is known here, or of another host: check KAFKA_CA_FILE and KAFKA_BROKERS.',
+  },
   KAFKA_RECORD_TOO_LARGE: {
     action: 'stop',
     remedy: 'The topic takes no records of this size: run "sluice migrate", which raises max.message.bytes.',
@@ -105,9 +131,71 @@ export const errorCodes = {
     action: 'stop',
     remedy: 'VAULT_URL names no vault: run "sluice migrate" or correct it.',
   },
+  VAULT_UNSAFE: {
+    action: 'stop',
+    remedy: 'As it is set up, the vault could lose keys: change what is named.',
+  },
   KEY_DESTROYED: {
     action: 'stop',
     remedy: 'The private key of that day is not in the vault: nothing can open its fields.',
+  },
+  ARCHIVE_FORBIDDEN: {
+    action: 'stop',
+    remedy: 'The archive refused this credential, or a right is missing.',
+  },
+  ARCHIVE_DAMAGED: {
+    action: 'stop',
+    remedy: 'What lies in the archive is not what its manifest says: keep it, and look for an older copy.',
+  },
+  ARCHIVE_MISSING: {
+    action: 'stop',
+    remedy: 'No archive of that day is known here: check the day and ARCHIVE_URL.',
+  },
+  ARCHIVE_CONFLICT: {
+    action: 'stop',
+    remedy: 'What the archive holds and what this database holds contradict each other: nothing was changed.',
+  },
+  DAY_ARCHIVED: { action: 'stop', remedy: 'That day lies in the archive: run "sluice restore" first.' },
+  SHADOW_MISSING: {
+    action: 'stop',
+    remedy:
+      'There is no such shadow table: see "sluice replay shadows", and make it with "sluice replay shadow".',
+  },
+  SHADOW_CONFLICT: {
+    action: 'stop',
+    remedy: 'The shadow and the live table do not fit together: nothing was changed.',
+  },
+  BACKFILL_OPEN: {
+    action: 'stop',
+    remedy: 'A backfill of that day is not over: swap it or go back, then run "sluice replay clean".',
+  },
+  APPROVAL_MISSING: {
+    action: 'stop',
+    remedy: 'A second person must approve this first: "sluice recover approve".',
+  },
+  REPLAY_PLAN: {
+    action: 'stop',
+    remedy: 'That plan cannot be run as it is: make a new one with "sluice replay plan".',
+  },
+  REPLAY_STATE: { action: 'stop', remedy: 'See "sluice replay status".' },
+  REPLAY_REFUSED: {
+    action: 'stop',
+    remedy:
+      'Days of the range take no rows: narrow it, restore them first, or count their records as dead with --accept-dead.',
+  },
+  TOKENS_CHANGED: {
+    action: 'stop',
+    remedy: 'Token epochs have changed since these tokens were made: start the process anew.',
+  },
+  OUTPUT_FAILED: {
+    action: 'stop',
+    remedy:
+      'The output cannot be written, or its reader has gone: check the path, its rights and free space.',
+  },
+  DEAD_LETTER_RATE: {
+    action: 'stop',
+    remedy:
+      'Too many: none of this batch was published, and nothing was committed. Look at them ("sluice dlq list"), mend what made them and start again, or let them through with WRITER_MAX_DEAD_RATIO=1.',
   },
   STALLED: {
     action: 'stop',
@@ -146,4 +234,11 @@ export class PipelineError extends Error {
 export function exitCodeFor(error: PipelineError): number {
   if (error.code === 'USAGE' || error.code === 'CONFIG_INVALID') return 2;
   return error.action === 'retry' ? 3 : 1;
+}
+
+/** `"TypeError"`, `"ERR_INVALID_ARG_TYPE"`: what an error is called, when that is an identifier. */
+export function errorName(error: unknown): string {
+  if (!(error instanceof Error)) return 'not an Error';
+  const name = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  return /^[A-Za-z][A-Za-z0-9._]{0,63}$/.test(name) ? name : 'unnamed error';
 }

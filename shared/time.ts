@@ -33,3 +33,24 @@ export function horizonDays(today: Day): Day[] {
     addDays(today, i - horizon.daysBack),
   );
 }
+
+/** The day that a person wrote, or undefined when it is none: `"2026-02-30"` is not. */
+export function parseDay(text: string): Day | undefined {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text)) return undefined;
+  const ms = Date.parse(`${text}T00:00:00Z`);
+  return Number.isNaN(ms) || dayOf(ms) !== text ? undefined : text;
+}
+
+/**
+ * The time that a person wrote, in milliseconds: a day (its beginning, UTC), or date and time with `Z` or an offset. Undefined when it is none, or
+ * has no zone.
+ *
+ *     2026-11-24 · 2026-11-24T08:00Z · 2026-11-24T08:00:00.5+01:00
+ */
+export function parseTime(text: string): number | undefined {
+  if (text.length === 10) return parseDay(text) === undefined ? undefined : Date.parse(`${text}T00:00:00Z`);
+  const shape = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.exec(text);
+  if (shape?.[1] === undefined || parseDay(shape[1]) === undefined) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
