@@ -1,8 +1,8 @@
-import { PipelineError, type ErrorCode } from '../shared/errors.ts';
+import { errorName, PipelineError, type ErrorCode } from '../shared/errors.ts';
 
 /**
  * What any failure of a statement means, by SQLSTATE (PostgreSQL manual, appendix A) or by what Node and pg call it.
- * Total: what nobody has classified is UNKNOWN. **Nothing of the driver's message, detail, query or parameters is kept**
+ * Total: what nobody has classified is UNKNOWN, by its name. **Nothing of the driver's message, detail, query or parameters is kept**
  * (Drizzle puts query and parameters into its message), only the SQLSTATE or Node's error code.
  */
 export function classifyDatabaseError(error: unknown): PipelineError {
@@ -16,7 +16,7 @@ export function classifyDatabaseError(error: unknown): PipelineError {
     const code = plainErrors.find(([pattern]) => pattern.test(link.message))?.[1];
     if (code !== undefined) return new PipelineError(code);
   }
-  return new PipelineError('UNKNOWN');
+  return new PipelineError('UNKNOWN', errorName(error));
 }
 
 /** The SQLSTATE the server answered with, or undefined when the failure is not an answer of the server. */
@@ -78,6 +78,8 @@ const statesAndClasses: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCo
   ['57014', 'DATABASE_UNAVAILABLE'], // cancelled: a statement timeout
   ['57P', 'DATABASE_UNAVAILABLE'], // shut down, crashed, or starting up
   ['58', 'DATABASE_UNAVAILABLE'], // the server's disk or system
+  ['SL001', 'TOKENS_CHANGED'], // raised by assert_token_epochs()
+  ['SL002', 'ROWS_DUPLICATE'], // raised by assert_rows_new()
 ]);
 
 /** `ECONNREFUSED`, `EAI_AGAIN`, `ENOTFOUND`, TLS's `CERT_HAS_EXPIRED`: a host that cannot be talked to. */

@@ -3,13 +3,14 @@ import type { Session } from './client.ts';
 
 /**
  * The schema of a database as text, from its catalogs, in an order that depends on nothing but names: tables with their columns,
- * defaults, constraints and partitioning, indexes, functions, triggers, and who may do what. Partitions are left out, for they are
+ * defaults, constraints and partitioning, views, indexes, functions, triggers, and who may do what. Partitions are left out, for they are
  * data. `db/schema.sql` is this of a database that was migrated from nothing; it is read by people and compared in the tests, and
  * does not have to run.
  */
 export async function dumpSchema(session: Session): Promise<string> {
   const parts = [
     ['tables', tables],
+    ['views', views],
     ['indexes', indexes],
     ['functions', functions],
     ['triggers', triggers],
@@ -52,6 +53,12 @@ const tables = sql`
   ) pieces
   where ${ours} and c.relkind in ('r', 'p')
   group by c.oid, c.relname, c.relkind
+  order by c.relname collate "C"`;
+
+const views = sql`
+  select format(E'create view %I as\n%s\n', c.relname, pg_get_viewdef(c.oid)) as line
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where ${ours} and c.relkind = 'v'
   order by c.relname collate "C"`;
 
 const indexes = sql`

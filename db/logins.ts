@@ -1,10 +1,21 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { PipelineError } from '../shared/errors.ts';
+import { editPostgresUrl, parsePostgresUrl } from '../shared/postgres-url.ts';
 import { openDatabase } from './client.ts';
 import { lockKeys, withLock } from './locks.ts';
 
-export const roles = ['sluice_writer', 'sluice_recoverer', 'sluice_operator', 'sluice_analyst'] as const;
+export const roles = [
+  'sluice_writer',
+  'sluice_recoverer',
+  'sluice_operator',
+  'sluice_analyst',
+  'sluice_shredder',
+  'sluice_tokenizer',
+  'sluice_approver',
+  'sluice_monitor',
+  'sluice_replayer',
+] as const;
 export type Role = (typeof roles)[number];
 
 /**
@@ -36,11 +47,12 @@ export async function ensureLogins(
 
 /** `adminUrl` with the role's name and password in place of the administrator's. */
 export function roleUrl(adminUrl: string, role: Role, password: string): string {
-  if (!URL.canParse(adminUrl)) throw new PipelineError('CONFIG_INVALID', 'the database URL is not a URL');
-  const url = new URL(adminUrl);
-  url.username = role;
-  url.password = encodeURIComponent(password);
-  return url.href;
+  const parsed = parsePostgresUrl(adminUrl);
+  if ('problem' in parsed) throw new PipelineError('CONFIG_INVALID', `the database URL ${parsed.problem}`);
+  return editPostgresUrl(adminUrl, (url) => {
+    url.username = role;
+    url.password = encodeURIComponent(password);
+  });
 }
 
 const iterations = 4096;

@@ -73,7 +73,8 @@ export function pendingMigrations(
   return migrations.slice(applied.length);
 }
 
-async function appliedMigrations(session: Session): Promise<Applied[]> {
+/** Those that have run, in order. @throws PipelineError DATABASE_FORBIDDEN for any but the owner */
+export async function appliedMigrations(session: Session): Promise<Applied[]> {
   const { rows } = await session.execute<{ name: string; sha256: string }>(
     sql`select name, sha256 from schema_migrations order by name collate "C"`,
   );

@@ -6,6 +6,7 @@ export const dayKeysTable = pgTable('day_keys', {
   day: date('day').primaryKey(),
   publicKey: bytea('public_key').notNull(),
   createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
+  destroyedAt: timestamp('destroyed_at', { withTimezone: true }),
 });
 
 /** Data keys, sealed to their day's public key. */

@@ -1,0 +1,126 @@
+import { writeUuid } from '../shared/crypto/uuid.ts';
+import { PipelineError } from '../shared/errors.ts';
+import { dayNumber, msPerDay, type Day } from '../shared/time.ts';
+
+/**
+ * Parameters of array types in Postgres's binary format (`array_recv`): dimensions, whether there are nulls, the element type's oid, then
+ * length and lower bound of the one dimension, then each element's length and bytes. Text would be quoted, escaped and parsed again.
+ *
+ * `dateArray(['1970-01-01'])` → `00000001 00000000 0000043a 00000001 00000001 | 00000004 ffffd533`: 1970-01-01 is 10,957 days before Postgres's epoch.
+ */
+const oids = { bytea: 17, int8: 20, int4: 23, text: 25, date: 1082, timestamptz: 1184, uuid: 2950 } as const;
+
+const headerBytes = 20;
+const lengthBytes = 4;
+const nullLength = -1;
+
+/** 2000-01-01, UTC. */
+const epochMs = 946_684_800_000;
+const epochDays = epochMs / msPerDay;
+
+export function dateArray(days: readonly Day[]): Buffer {
+  let known = '';
+  let number = 0;
+  return fixed(oids.date, 4, days, (target, at, day) => {
+    if (day !== known) number = dayNumber(Date.parse(`${day}T00:00:00Z`)) - epochDays;
+    known = day;
+    target.writeInt32BE(number, at);
+  });
+}
+
+/** Milliseconds since 1970. */
+export function timestampArray(times: readonly number[]): Buffer {
+  return fixed(oids.timestamptz, 8, times, (target, at, ms) => {
+    // Below 2⁵³ for 285 years: a BigInt costs four times as much.
+    const micros = (ms - epochMs) * 1_000;
+    target.writeInt32BE(Math.floor(micros / 2 ** 32), at);
+    target.writeUInt32BE(micros >>> 0, at + 4);
+  });
+}
+
+export function bigintArray(values: readonly bigint[]): Buffer {
+  return fixed(oids.int8, 8, values, (target, at, value) => target.writeBigInt64BE(value, at));
+}
+
+/** Null is null. @throws PipelineError DATABASE_REJECTED as Postgres would: a value beyond 32 bits */
+export function integerArray(values: readonly (number | null)[]): Buffer {
+  const array = Buffer.allocUnsafe(headerBytes + values.length * (lengthBytes + 4));
+  let at = writeHeader(array, oids.int4, values.length, values.includes(null));
+  for (const value of values) {
+    at = array.writeInt32BE(value === null ? nullLength : 4, at);
+    if (value === null) continue;
+    if (value !== (value | 0)) throw new PipelineError('DATABASE_REJECTED', 'SQLSTATE 22003');
+    at = array.writeInt32BE(value, at);
+  }
+  return array.subarray(0, at);
+}
+
+/** Canonical text: 36 characters. */
+export function uuidArray(values: readonly string[]): Buffer {
+  return fixed(oids.uuid, 16, values, (target, at, uuid) => writeUuid(target, uuid, at));
+}
+
+export function byteaArray(values: readonly Buffer[]): Buffer {
+  const array = Buffer.allocUnsafe(
+    values.reduce((sum, { length }) => sum + lengthBytes + length, headerBytes),
+  );
+  let at = writeHeader(array, oids.bytea, values.length, false);
+  for (const value of values) {
+    at = array.writeInt32BE(value.length, at);
+    array.set(value, at);
+    at += value.length;
+  }
+  return array;
+}
+
+export function textArray(values: readonly (string | null)[]): Buffer {
+  // A UTF-16 unit takes three bytes of UTF-8 at most.
+  const array = Buffer.allocUnsafe(
+    values.reduce((sum, value) => sum + lengthBytes + 3 * (value?.length ?? 0), headerBytes),
+  );
+  let at = writeHeader(array, oids.text, values.length, values.includes(null));
+  for (const value of values) {
+    if (value === null) {
+      at = array.writeInt32BE(nullLength, at);
+      continue;
+    }
+    const length = writeText(array, at + lengthBytes, value);
+    at = array.writeInt32BE(length, at) + length;
+  }
+  return array.subarray(0, at);
+}
+
+function fixed<T>(
+  oid: number,
+  size: number,
+  values: readonly T[],
+  write: (target: Buffer, at: number, value: T) => unknown,
+): Buffer {
+  const array = Buffer.allocUnsafe(headerBytes + values.length * (lengthBytes + size));
+  let at = writeHeader(array, oid, values.length, false);
+  for (const value of values) {
+    at = array.writeInt32BE(size, at);
+    write(array, at, value);
+    at += size;
+  }
+  return array;
+}
+
+/** An empty array has one dimension of no length: `unnest` makes no row of it. */
+function writeHeader(target: Buffer, oid: number, length: number, nulls: boolean): number {
+  target.writeInt32BE(1, 0);
+  target.writeInt32BE(nulls ? 1 : 0, 4);
+  target.writeInt32BE(oid, 8);
+  target.writeInt32BE(length, 12);
+  return target.writeInt32BE(1, 16);
+}
+
+/** Most text is short and ASCII: a call into C++ costs more than a loop. @returns the bytes written */
+function writeText(target: Buffer, start: number, text: string): number {
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return target.write(text, start, 'utf8');
+    target[start + i] = unit;
+  }
+  return text.length;
+}

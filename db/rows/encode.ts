@@ -1,0 +1,258 @@
+import type { RowColumns } from '../queries/insert-rows.ts';
+import type { LedgerEntry } from '../queries/insert-ledger.ts';
+import type { FieldSealer } from '../../shared/crypto/field.ts';
+import { sealedMarker, TransitSealer, type TransitIdentity } from '../../shared/crypto/transit.ts';
+import { PipelineError, type DeadLetterCode } from '../../shared/errors.ts';
+import type { IncomingRecord } from '../../shared/kafka/ports.ts';
+import type { DeadLetterReason } from '../../shared/streams/dead-letter.ts';
+import { identityOf } from '../../shared/streams/identity.ts';
+import type { Stream } from '../../shared/streams/stream.ts';
+import { addDays, dayNumber, dayOf, horizon, msPerDay, type Clock, type Day } from '../../shared/time.ts';
+import type { DataKeys } from './data-keys.ts';
+import type { TokenEpochs, Tokenizers } from './token-epochs.ts';
+
+/** Records of one partition, in offset order. */
+export interface Slice {
+  readonly partition: number;
+  readonly records: readonly IncomingRecord[];
+}
+
+/** A record that becomes no row. */
+export interface DeadRecord {
+  readonly partition: number;
+  readonly record: IncomingRecord;
+  readonly reason: DeadLetterReason;
+}
+
+/** A record whose message is not {@link Encoding.wanted}. */
+export interface FilteredRecord {
+  readonly record: IncomingRecord;
+  readonly day: Day;
+}
+
+/** A batch ready for Postgres. Row i came from partition `partitions[i]`. */
+export interface EncodedBatch {
+  readonly rows: RowColumns;
+  readonly partitions: readonly number[];
+  readonly dead: readonly DeadRecord[];
+  /** Records that were not wanted. They count as read, and as nothing else. */
+  readonly filtered: readonly FilteredRecord[];
+  /** One entry a partition, `inserted` counting every row: what is duplicate shows on insert. */
+  readonly ledger: readonly LedgerEntry[];
+}
+
+const noSlice: Slice = { partition: -1, records: [] };
+
+/** Records already known to be dead letters, and whether their dead letter has been acknowledged. */
+export type Verdicts = Map<IncomingRecord, { reason: DeadLetterReason; published: boolean }>;
+
+/** What parses, opens, tokenises and seals; made once a process. */
+export interface Encoding<M> {
+  readonly stream: Stream<M>;
+  readonly topic: string;
+  readonly transit: TransitSealer;
+  readonly tokenEpochs: TokenEpochs;
+  readonly dataKeys: DataKeys;
+  readonly clock: Clock;
+  /** Messages that become rows (default: all). */
+  readonly wanted?: ((message: M) => boolean) | undefined;
+}
+
+/**
+ * Turns raw records into columns: open the transit seal, parse and validate, canonicalise, token, seal. A record that fails is a
+ * dead letter and leaves its neighbours alone. Loads the keys it needs first; from there on it does not wait.
+ *
+ * @throws PipelineError of action `retry` when a key cannot be had now: nothing has been decided, call again.
+ */
+export async function encode<M>(
+  encoding: Encoding<M>,
+  slices: readonly Slice[],
+  verdicts: Verdicts,
+): Promise<EncodedBatch> {
+  const identities = slices.map((slice) => slice.records.map((record) => identityOf(record)));
+  const keys = await loadKeys(encoding, slices, identities);
+  const batch = new BatchBuilder(encoding, keys);
+  for (let s = 0; s < slices.length; s += 1) {
+    const { partition, records } = slices[s] ?? noSlice;
+    for (let r = 0; r < records.length; r += 1) {
+      const record = records[r];
+      if (record === undefined) continue;
+      const known = verdicts.size === 0 ? undefined : verdicts.get(record);
+      if (known === undefined) batch.add(partition, record, identities[s]?.[r]);
+      else batch.addDead(partition, record, known.reason);
+    }
+  }
+  return batch;
+}
+
+interface Keys {
+  readonly sealers: ReadonlyMap<number, FieldSealer | DeadLetterCode>;
+  readonly tokenizers: Tokenizers;
+}
+
+/**
+ * Every key the batch needs. Keys are wiped when their time is up, whoever holds them, so those loaded first may be gone by the
+ * time the last is there: **what is returned was live at the last look, and nothing may be awaited between here and its use**.
+ */
+async function loadKeys<M>(
+  encoding: Encoding<M>,
+  slices: readonly Slice[],
+  identities: readonly (readonly (TransitIdentity | undefined)[])[],
+): Promise<Keys> {
+  for (;;) {
+    const { sealers, transitDays } = await loadSealers(encoding, slices, identities);
+    const tokenizers = await encoding.tokenEpochs.tokenizers();
+    const held = [...sealers.values(), tokenizers.current, tokenizers.prior];
+    const gone = held.some((key) => typeof key === 'object' && key.retired);
+    if (!gone && transitDays.every((day) => encoding.transit.holds(day))) return { sealers, tokenizers };
+  }
+}
+
+async function loadSealers<M>(
+  encoding: Encoding<M>,
+  slices: readonly Slice[],
+  identities: readonly (readonly (TransitIdentity | undefined)[])[],
+): Promise<{ sealers: Keys['sealers']; transitDays: Day[] }> {
+  const sealers = new Map<number, FieldSealer | DeadLetterCode>();
+  const transitDays = new Set<Day>();
+  for (let s = 0; s < slices.length; s += 1) {
+    const { records } = slices[s] ?? noSlice;
+    for (let r = 0; r < records.length; r += 1) {
+      const record = records[r];
+      const identity = identities[s]?.[r];
+      if (record === undefined || identity === undefined) continue;
+      const day = dayNumber(identity.sentAtMs);
+      if (!sealers.has(day)) sealers.set(day, await encoding.dataKeys.sealerFor(dayOf(day * msPerDay)));
+      const sealer = sealers.get(day);
+      if (typeof sealer === 'object' && TransitSealer.dayNumberOf(record.value) === day)
+        transitDays.add(sealer.day);
+    }
+  }
+  const held: Day[] = [];
+  for (const day of transitDays) if (await prepared(encoding, day)) held.push(day);
+  return { sealers, transitDays: held };
+}
+
+/**
+ * False for a day before the horizon whose transit key is not there any more: destroyed, all topics having let go of it, or with its
+ * day. Nobody will make it again, so a late reader must not wait for it. @throws PipelineError KEY_MISSING inside the horizon
+ */
+async function prepared<M>({ transit, clock }: Encoding<M>, day: Day): Promise<boolean> {
+  try {
+    await transit.prepare(day);
+    return true;
+  } catch (error) {
+    const destroyed = day < addDays(dayOf(clock()), -horizon.daysBack);
+    if (destroyed && error instanceof PipelineError && error.code === 'KEY_MISSING') return false;
+    throw error;
+  }
+}
+
+class BatchBuilder<M> implements EncodedBatch {
+  readonly rows;
+  readonly partitions: number[] = [];
+  readonly dead: DeadRecord[] = [];
+  readonly filtered: FilteredRecord[] = [];
+  readonly #encoding: Encoding<M>;
+  readonly #keys: Keys;
+  readonly #ledger = new Map<number, { -readonly [K in keyof LedgerEntry]: LedgerEntry[K] }>();
+
+  constructor(encoding: Encoding<M>, keys: Keys) {
+    this.#encoding = encoding;
+    this.#keys = keys;
+    const { clearColumns, personalFields } = encoding.stream;
+    const { current, prior } = keys.tokenizers;
+    this.rows = {
+      epochs: { current: current.epoch, prior: prior?.epoch },
+      createDate: [] as string[],
+      eventId: [] as string[],
+      sentAtMs: [] as number[],
+      dekId: [] as bigint[],
+      clear: clearColumns.map((): (string | number | null)[] => []),
+      masked: personalFields.map((): string[] => []),
+      // Outside a window there is no prior token, and no column for it in the statement.
+      prior: prior === undefined ? [] : personalFields.map((): string[] => []),
+      sealed: personalFields.map((): Buffer[] => []),
+    };
+  }
+
+  get ledger(): LedgerEntry[] {
+    return [...this.#ledger.values()];
+  }
+
+  add(partition: number, record: IncomingRecord, identity: TransitIdentity | undefined): void {
+    if (identity === undefined)
+      return this.addDead(partition, record, { code: 'IDENTITY_INVALID', stage: 'parse' });
+    const sealer = this.#keys.sealers.get(dayNumber(identity.sentAtMs)) ?? 'DAY_OUT_OF_RANGE';
+    if (typeof sealer === 'string') return this.addDead(partition, record, { code: sealer, stage: 'parse' });
+    const body = this.#open(record, identity);
+    if (typeof body === 'string') return this.addDead(partition, record, { code: body, stage: 'parse' });
+    const parsed = this.#encoding.stream.parse(body);
+    if ('refusal' in parsed) return this.addDead(partition, record, { ...parsed.refusal, stage: 'parse' });
+    if (this.#encoding.wanted?.(parsed.message) === false) {
+      this.filtered.push({ record, day: sealer.day });
+      this.#count(partition, record);
+      return undefined;
+    }
+    this.#addRow(parsed.message, identity, sealer);
+    this.partitions.push(partition);
+    const entry = this.#count(partition, record);
+    entry.inserted += 1;
+    if (parsed.unknownFields > 0) entry.unknownFields += 1;
+  }
+
+  addDead(partition: number, record: IncomingRecord, reason: DeadLetterReason): void {
+    this.dead.push({ partition, record, reason });
+    this.#count(partition, record).dead += 1;
+  }
+
+  /** A sealed value names its day, but only the day of its identity is asked of the vault: a forged one must not make us wait. */
+  #open(record: IncomingRecord, identity: TransitIdentity): Buffer | DeadLetterCode {
+    if (record.value[0] !== sealedMarker) return record.value;
+    if (TransitSealer.dayNumberOf(record.value) !== dayNumber(identity.sentAtMs))
+      return 'TRANSIT_OPEN_FAILED';
+    return this.#encoding.transit.open(record.value, identity);
+  }
+
+  #addRow(message: M, identity: TransitIdentity, sealer: FieldSealer): void {
+    const { rows } = this;
+    const { clearColumns, personalFields } = this.#encoding.stream;
+    rows.createDate.push(sealer.day);
+    rows.eventId.push(identity.eventId);
+    rows.sentAtMs.push(identity.sentAtMs);
+    rows.dekId.push(sealer.dekId);
+    for (let i = 0; i < clearColumns.length; i += 1) {
+      rows.clear[i]?.push(clearColumns[i]?.value(message) ?? null);
+    }
+    const { current, prior } = this.#keys.tokenizers;
+    for (let i = 0; i < personalFields.length; i += 1) {
+      const field = personalFields[i];
+      if (field === undefined) continue;
+      const value = field.value(message);
+      rows.masked[i]?.push(current.token(field.field, value));
+      if (prior !== undefined) rows.prior[i]?.push(prior.token(field.field, value));
+      rows.sealed[i]?.push(sealer.seal(field.sealedColumn, identity.eventId, value));
+    }
+  }
+
+  #count(partition: number, record: IncomingRecord) {
+    let entry = this.#ledger.get(partition);
+    if (entry === undefined) {
+      entry = {
+        topic: this.#encoding.topic,
+        partition,
+        firstOffset: record.offset,
+        lastOffset: record.offset,
+        read: 0,
+        inserted: 0,
+        duplicate: 0,
+        dead: 0,
+        unknownFields: 0,
+      };
+      this.#ledger.set(partition, entry);
+    }
+    entry.lastOffset = record.offset;
+    entry.read += 1;
+    return entry;
+  }
+}

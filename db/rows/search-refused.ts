@@ -1,0 +1,56 @@
+import { sql, type SQL } from 'drizzle-orm';
+import type { PipelineError } from '../../shared/errors.ts';
+import type { PreparingConnection } from '../client.ts';
+import type { RowColumns } from '../queries/insert-rows.ts';
+import { refusedRows, type RefusedRow } from './refused-rows.ts';
+
+/**
+ * Which of the rows `from` … `to` (excluded) Postgres refuses, found by halving, in a transaction that leaves nothing behind: neither a
+ * round trip to Kafka nor a seal is spent on any of it. `refusalOf` knows which errors are a row's own fault.
+ *
+ * @throws what is nobody's fault
+ */
+export function searchRefused(
+  connection: PreparingConnection,
+  rowsOf: (rows: RowColumns) => SQL,
+  { rows, from, to }: { readonly rows: RowColumns; readonly from: number; readonly to: number },
+  refusalOf: (error: unknown, rows: RowColumns) => PipelineError | undefined,
+): Promise<RefusedRow[]> {
+  return connection.transaction(async (session) => {
+    await session.execute(sql`savepoint untouched`);
+    const found = await refusedRows({ from, to }, async (first, beyond) => {
+      const tried = pickRows(rows, (column) => column.slice(first, beyond));
+      try {
+        await session.executePrepared(preparedName('insert_rows', tried), rowsOf(tried));
+        return undefined;
+      } catch (error) {
+        const refusal = refusalOf(error, tried);
+        if (refusal === undefined) throw error;
+        await session.execute(sql`rollback to savepoint untouched`);
+        return refusal;
+      }
+    });
+    await session.execute(sql`rollback to savepoint untouched`);
+    return found;
+  });
+}
+
+/** The name of a prepared statement of rows: during a window they have more columns, and it another text. */
+export function preparedName(statement: string, { prior }: RowColumns): string {
+  return prior.length === 0 ? statement : `${statement}_in_window`;
+}
+
+/** The same rows of every column. */
+export function pickRows(rows: RowColumns, of: <T>(column: readonly T[]) => T[]): RowColumns {
+  return {
+    createDate: of(rows.createDate),
+    eventId: of(rows.eventId),
+    sentAtMs: of(rows.sentAtMs),
+    dekId: of(rows.dekId),
+    epochs: rows.epochs,
+    clear: rows.clear.map(of),
+    masked: rows.masked.map(of),
+    prior: rows.prior.map(of),
+    sealed: rows.sealed.map(of),
+  };
+}
