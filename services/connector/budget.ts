@@ -6,22 +6,24 @@ export interface Share {
 
 interface Waiter {
   readonly share: Share;
+  readonly first: boolean;
   readonly settle: (granted: boolean) => void;
 }
 
 /**
- * What the connector may hold at once, in messages and in bytes. A receiver reserves the worst case before it polls and
+ * What the connector may hold at once, in messages and in bytes. A receiver reserves before it reads and
  * returns what it did not use, so **the sum of what is reserved and held never exceeds the limits**, and a full budget
- * stops polling instead of filling memory. Waiters are served in order: a large request is not starved by small ones.
+ * stops polling instead of filling memory. Waiters are served in order: a large request is not starved by small ones. Those that wait
+ * `first` come before the others, which may be waiting for what they hold.
  */
 export class Budget {
-  readonly #limit: Share;
+  readonly limit: Share;
   #messages = 0;
   #bytes = 0;
   readonly #waiters: Waiter[] = [];
 
   constructor(limit: Share) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   get used(): Share {
@@ -29,9 +31,11 @@ export class Budget {
   }
 
   /** Resolves true when `share` is reserved, false when `signal` aborted first. `share` must fit the limit. */
-  async reserve(share: Share, signal: AbortSignal): Promise<boolean> {
+  async reserve(share: Share, signal: AbortSignal, { first = false } = {}): Promise<boolean> {
     if (signal.aborted) return false;
-    if (this.#waiters.length === 0 && this.#fits(share)) {
+    const behind = first ? this.#waiters.findIndex((waiter) => !waiter.first) : -1;
+    const place = behind === -1 ? this.#waiters.length : behind;
+    if (place === 0 && this.#fits(share)) {
       this.#take(share);
       return true;
     }
@@ -44,13 +48,14 @@ export class Budget {
       };
       const waiter: Waiter = {
         share,
+        first,
         settle: (granted) => {
           signal.removeEventListener('abort', onAbort);
           resolve(granted);
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiters.push(waiter);
+      this.#waiters.splice(place, 0, waiter);
     });
   }
 
@@ -75,8 +80,7 @@ export class Budget {
 
   #fits(share: Share): boolean {
     return (
-      this.#messages + share.messages <= this.#limit.messages &&
-      this.#bytes + share.bytes <= this.#limit.bytes
+      this.#messages + share.messages <= this.limit.messages && this.#bytes + share.bytes <= this.limit.bytes
     );
   }
 

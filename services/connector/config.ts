@@ -1,21 +1,24 @@
 import { z } from 'zod';
 import {
+  deadLetterQueueSlice,
   environmentSlice,
+  healthSlice,
   integer,
   kafkaSlice,
   parseConfig,
   rawTopicSlice,
   sqsSlice,
-  vaultSlice,
   type Env,
 } from '../../shared/config.ts';
+import { telemetrySlice } from '../../shared/telemetry/open.ts';
+import { vaultSlice } from '../../shared/vault/vault-config.ts';
 
 const mebibyte = 1_048_576;
 
 const connectorSlice = {
   /** One long poll each. Four receive about 4,000 messages a second at a round trip of 10 ms. */
   CONNECTOR_RECEIVERS: integer({ min: 1, max: 64, default: 4 }),
-  /** How long a record may wait for company in its partition. */
+  /** How long a record may wait for company while a request is out; for none while the pipe is idle. */
   CONNECTOR_LINGER_MS: integer({ min: 0, max: 1_000, default: 5 }),
   /**
    * Held at once. At 10,000 messages a second and half a second to publish and delete, 5,000 are under way; and a dozen
@@ -23,11 +26,10 @@ const connectorSlice = {
    */
   CONNECTOR_MAX_MESSAGES: integer({ min: 10, max: 100_000, default: 10_000 }),
   /**
-   * Bodies held and reserved at once. A poll reserves 10 MiB, for ten messages may be 1 MiB each: four of them leave
-   * 24 MiB for what is held. A body passes through several copies (answer, text, sealed, request), so the process takes
-   * 100 MiB and up to five times this: 160 MiB in all with 200,000 logins waiting, 400 MiB when every body is 1 MiB.
+   * Bodies held and about to be read: ten thousand logins with what they take besides, or one answer of ten bodies of 1 MiB. The process takes
+   * 120 MiB and two or three times this: a body passes through several copies (answer, text, sealed, request).
    */
-  CONNECTOR_MAX_BYTES: integer({ min: 16 * mebibyte, max: 4_096 * mebibyte, default: 64 * mebibyte }),
+  CONNECTOR_MAX_BYTES: integer({ min: 4 * mebibyte, max: 4_096 * mebibyte, default: 24 * mebibyte }),
 };
 
 /** VAULT_URL is what keys are read from; with TRANSIT_SEALING=off there are none to read, and it is undefined. */
@@ -43,10 +45,29 @@ const noSealingSlice = {
     .transform(() => undefined),
 };
 
+export type ConnectorConfig = ReturnType<typeof parseConnectorConfig>;
+
 /** @throws PipelineError CONFIG_INVALID */
 export function parseConnectorConfig(env: Env) {
-  const common = { ...environmentSlice, ...sqsSlice, ...kafkaSlice, ...rawTopicSlice, ...connectorSlice };
+  const common = {
+    ...environmentSlice,
+    ...healthSlice,
+    ...telemetrySlice,
+    ...sqsSlice,
+    ...kafkaSlice,
+    ...rawTopicSlice,
+    ...connectorSlice,
+  };
   return env['TRANSIT_SEALING'] === 'off'
     ? parseConfig(env, { ...common, ...noSealingSlice })
     : parseConfig(env, { ...common, ...sealingSlice });
+}
+
+/**
+ * Of a connector that empties the dead-letter queue: SQS_DEAD_LETTER_QUEUE_URL is its queue.
+ * @throws PipelineError CONFIG_INVALID
+ */
+export function parseDrainConfig(env: Env): ConnectorConfig {
+  const { SQS_DEAD_LETTER_QUEUE_URL } = parseConfig(env, deadLetterQueueSlice);
+  return parseConnectorConfig({ ...env, SQS_QUEUE_URL: SQS_DEAD_LETTER_QUEUE_URL });
 }

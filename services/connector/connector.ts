@@ -1,18 +1,26 @@
 import { PipelineError } from '../../shared/errors.ts';
+import { Health } from '../../shared/health/health.ts';
+import { checkWhenIdle } from '../../shared/health/idle-check.ts';
 import type { RecordProducer } from '../../shared/kafka/ports.ts';
 import { Publisher } from '../../shared/kafka/publisher.ts';
+import { watchProducer } from '../../shared/kafka/watched-producer.ts';
 import { sleep } from '../../shared/lifecycle.ts';
 import type { Logger } from '../../shared/log.ts';
+import { Outage } from '../../shared/outage.ts';
 import type { Queue, QueueAttributes } from '../../shared/sqs/ports.ts';
+import { noTelemetry } from '../../shared/telemetry/telemetry.ts';
 import type { Clock } from '../../shared/time.ts';
+import { RecentSizes } from './admission.ts';
 import { Budget } from './budget.ts';
 import { Deleter } from './deleter.ts';
 import { noCounts, type Counts, type Held } from './held.ts';
-import { Outage } from './outage.ts';
+import type { MessageEnd } from './message-traces.ts';
+import { ConnectorObserver } from './observe.ts';
 import { receive } from './receiver.ts';
 import { Sealing, type Sealer } from './sealing.ts';
 import { summarise } from './summary.ts';
 import { Visibility } from './visibility.ts';
+import { watchQueue } from './watched-queue.ts';
 
 /** A poll that is bringing messages as we stop is worth a moment: aborted, they would be out of sight for a whole timeout. */
 const pollGraceMs = 1_000;
@@ -20,6 +28,8 @@ const pollGraceMs = 1_000;
 const handBackLimitMs = 3_000;
 /** Stopping over an error of ours, nobody sets a deadline but we. */
 const haltDeadlineMs = 10_000;
+/** A request to Kafka is given up after 10 s. */
+const sendLimitMs = 60_000;
 
 export interface ConnectorDeps {
   readonly queue: Queue;
@@ -33,6 +43,10 @@ export interface ConnectorDeps {
   readonly lingerMs: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
+  /** Told how servers and loops are. */
+  readonly health?: Health;
+  /** Told what is done, batch by batch. */
+  readonly observer?: ConnectorObserver;
 }
 
 /**
@@ -51,7 +65,12 @@ export async function runConnector(
   deps: ConnectorDeps,
   signals: { stop: AbortSignal; force: AbortSignal },
 ): Promise<Counts> {
-  const { queue, log, clock } = deps;
+  const { log, clock } = deps;
+  const health = deps.health ?? new Health('connector');
+  const observer =
+    deps.observer ?? new ConnectorObserver(noTelemetry, { queueUrl: '', topic: deps.topic, clock });
+  const queue = watchQueue(observer.queue(deps.queue), health);
+  const outageOf = (what: string) => new Outage(what, { log, clock, observer: health.dependency(what) });
   const counts = noCounts();
   const halt = new AbortController();
   const haltOver = new AbortController();
@@ -62,15 +81,16 @@ export async function runConnector(
   };
   const stop = AbortSignal.any([signals.stop, halt.signal]);
   const force = AbortSignal.any([signals.force, haltOver.signal]);
-  const vault = new Outage('vault', log, clock);
+  const vault = outageOf('vault');
   const sealing = new Sealing({ sealer: deps.sealer, outage: vault, clock });
-  const servers = await waitForServers(deps, sealing, stop);
+  const servers = await waitForServers({ ...deps, queue }, sealing, stop, outageOf);
   if (servers === undefined) return counts;
   const { attributes, partitions } = servers;
 
-  const sqs = (what: string) => new Outage(`sqs ${what}`, log, clock);
+  const sqs = (what: string) => outageOf(`sqs ${what}`);
   const budget = new Budget({ messages: deps.maxMessages, bytes: deps.maxBytes });
-  const finish = (item: Held) => {
+  const finish = (item: Held, how: MessageEnd) => {
+    item.trace?.end(how);
     visibility.remove(item);
     budget.release({ messages: 1, bytes: item.bytes });
   };
@@ -80,12 +100,15 @@ export async function runConnector(
     force,
     onDone: (items, outcome) => {
       counts[outcome] += items.length;
-      for (const item of items) finish(item);
+      for (const item of items) finish(item, outcome);
     },
     onFatal: fail,
   });
   const publisher = new Publisher<Held>({
-    producer: deps.producer,
+    producer: watchProducer(observer.producer(deps.producer), {
+      loop: health.loop('kafka sends', sendLimitMs),
+      kafka: health.dependency('kafka'),
+    }),
     topic: deps.topic,
     partitions,
     lingerMs: deps.lingerMs,
@@ -93,8 +116,9 @@ export async function runConnector(
     onAcked: (items) => {
       counts.published += items.length;
       const deletable = items.filter((item) => item.state === 'held');
+      for (const item of items) item.trace?.acknowledged();
       for (const item of deletable) item.state = 'published';
-      for (const item of items) if (item.state === 'gone') finish(item);
+      for (const item of items) if (item.state === 'gone') finish(item, 'returned');
       deleter.add(deletable);
     },
     onFatal: fail,
@@ -113,12 +137,23 @@ export async function runConnector(
   const polls = new AbortController();
   const upkeep = Promise.all([
     visibility.run(end.signal).catch(fail),
-    summarise({ queue, counts, budget, visibility, log }, end.signal),
+    summarise({ queue, counts, budget, visibility, log, observer }, end.signal),
+    observer.run({ queue, counts, budget }, end.signal),
+    checkWhenIdle(
+      {
+        health,
+        dependency: 'kafka',
+        outage: outageOf('kafka'),
+        check: () => deps.producer.partitionCount(deps.topic),
+      },
+      end.signal,
+    ),
   ]);
   const receiver = {
     queue,
     fifo: attributes.fifo,
     budget,
+    sizes: new RecentSizes(),
     visibility,
     sealing,
     publisher,
@@ -126,6 +161,7 @@ export async function runConnector(
     outage: sqs('receive'),
     clock,
     counts,
+    observer,
   };
   const receiving = Promise.all(
     Array.from({ length: deps.receivers }, () =>
@@ -137,6 +173,7 @@ export async function runConnector(
     'receiving',
   );
 
+  health.started();
   await aborted(stop);
   await within(pollGraceMs, receiving, force);
   polls.abort();
@@ -159,9 +196,10 @@ async function waitForServers(
   deps: ConnectorDeps,
   sealing: Sealing,
   stop: AbortSignal,
+  outageOf: (what: string) => Outage,
 ): Promise<{ attributes: QueueAttributes; partitions: number } | undefined> {
   const wait = <T>(what: string, attempt: () => Promise<T>): Promise<T> =>
-    new Outage(what, deps.log, deps.clock).waitOut(attempt, stop);
+    outageOf(what).waitOut(attempt, stop);
   try {
     const attributes = await wait('sqs', () => deps.queue.attributes());
     if (attributes.visibilityTimeoutSeconds === 0) {

@@ -2,7 +2,7 @@ import { PipelineError } from '../../shared/errors.ts';
 import { backoffMs, sleep } from '../../shared/lifecycle.ts';
 import type { Queue } from '../../shared/sqs/ports.ts';
 import { batchLimit, type Held } from './held.ts';
-import type { Outage } from './outage.ts';
+import type { Outage } from '../../shared/outage.ts';
 
 /** Long enough to fill most batches under load, and nothing beside a delete's own round trip. */
 const lingerMs = 5;

@@ -1,3 +1,5 @@
+import type { MessageTrace } from './message-traces.ts';
+
 /**
  * What the connector remembers of a message between receive and delete.
  *
@@ -14,6 +16,8 @@ export interface Held {
   /** When its visibility timeout last began anew. */
   invisibleSinceMs: number;
   state: 'held' | 'published' | 'gone';
+  /** Of the few that have one. */
+  trace: MessageTrace | undefined;
 }
 
 /** Since the process began. The same numbers go into the summary of each minute. */

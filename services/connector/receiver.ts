@@ -1,36 +1,31 @@
 import { transitOverheadBytes } from '../../shared/crypto/transit.ts';
 import { PipelineError } from '../../shared/errors.ts';
 import type { OutgoingRecord } from '../../shared/kafka/ports.ts';
+import { passedLarge } from '../../shared/large-garbage.ts';
 import { sleep } from '../../shared/lifecycle.ts';
 import type { Queue, QueueMessage } from '../../shared/sqs/ports.ts';
 import type { Clock } from '../../shared/time.ts';
-import type { Budget, Share } from './budget.ts';
-import { batchLimit, type Counts, type Held } from './held.ts';
-import type { Outage } from './outage.ts';
+import { Admission, overheadBytes, type RecentSizes } from './admission.ts';
+import type { Budget } from './budget.ts';
+import type { Counts, Held } from './held.ts';
+import type { MessageEnd } from './message-traces.ts';
+import type { ConnectorObserver } from './observe.ts';
+import type { Outage } from '../../shared/outage.ts';
 import type { Sealing } from './sealing.ts';
 import { toEnvelope } from './to-record.ts';
 import type { Visibility } from './visibility.ts';
 
-/** SQS's limit for a message, attributes included (Developer Guide, "Message quotas"). A receive has no limit of its own. */
-const maxMessageBytes = 1_048_576;
-/**
- * What a held message takes beside its value, rounded up: receipt handle (400 characters on AWS), record, key, nonce, headers,
- * a place in three collections.
- */
-const overheadBytes = 2_048;
-/** What a receive may bring at worst. Reserved before each poll. */
-export const worstReceive: Share = {
-  messages: batchLimit,
-  bytes: batchLimit * (maxMessageBytes + overheadBytes),
-};
 /** The longest that SQS takes: fewest empty answers, and each of them is paid for. */
 const waitSeconds = 20;
 const outagePollMs = 200;
+/** Of an answer: ten bodies of ordinary size are a hundredth of it. */
+const largeBytes = 262_144;
 
 export interface ReceiverOptions {
   readonly queue: Queue;
   readonly fifo: boolean;
   readonly budget: Budget;
+  readonly sizes: RecentSizes;
   readonly visibility: Visibility;
   readonly sealing: Sealing;
   readonly publisher: { push(record: OutgoingRecord, item: Held): void };
@@ -39,10 +34,11 @@ export interface ReceiverOptions {
   readonly outage: Outage;
   readonly clock: Clock;
   readonly counts: Counts;
+  readonly observer: ConnectorObserver;
 }
 
 /**
- * One receiver: reserve, poll, seal, publish, until `stop` aborts. **While Kafka or the vault is out it does not receive.** `abort`
+ * One receiver: poll, reserve, read, seal, publish, until `stop` aborts. **While Kafka or the vault is out it does not receive.** `abort`
  * ends a poll that is under way; what that poll was carrying becomes visible again by itself.
  *
  * @throws PipelineError of action `stop`
@@ -51,26 +47,38 @@ export async function receive(
   options: ReceiverOptions,
   signals: { stop: AbortSignal; abort: AbortSignal },
 ): Promise<void> {
-  const { queue, budget, stalled, outage } = options;
+  const { queue, budget, sizes, stalled, outage } = options;
   while (!signals.stop.aborted) {
     if (stalled()) {
       await sleep(outagePollMs, signals.stop);
       continue;
     }
-    if (!(await budget.reserve(worstReceive, signals.stop))) return;
+    const admission = await Admission.begin(budget, sizes, signals.stop);
+    if (admission === undefined) return;
     let messages: QueueMessage[];
+    let polledAtMs = 0;
     try {
-      messages = await outage.waitOut(
-        () => queue.receive({ max: batchLimit, waitSeconds, signal: signals.abort }),
-        signals.stop,
-      );
+      messages = await outage.waitOut(() => {
+        // An empty poll says that the server is back: not after twenty seconds.
+        const seconds = outage.down ? 0 : waitSeconds;
+        polledAtMs = Date.now();
+        return queue.receive({
+          max: admission.max,
+          waitSeconds: seconds,
+          signal: signals.abort,
+          admit: (bytes) => admission.admit(bytes, signals.abort),
+        });
+      }, signals.stop);
     } catch (error) {
       // The connector ends: what was reserved is of no more use.
       if (signals.stop.aborted && error instanceof PipelineError && error.action === 'retry') return;
       throw error;
     }
-    if (messages.length === 0) budget.release(worstReceive);
-    else await publish(options, messages, signals.stop);
+    if (messages.length === 0) admission.settle(0, 0);
+    else {
+      const bytes = await publish(options, messages, { polledAtMs, admission, stop: signals.stop });
+      if (bytes >= largeBytes) passedLarge(bytes);
+    }
   }
 }
 
@@ -81,8 +89,8 @@ export async function receive(
 async function publish(
   options: ReceiverOptions,
   messages: readonly QueueMessage[],
-  stop: AbortSignal,
-): Promise<void> {
+  poll: { polledAtMs: number; admission: Admission; stop: AbortSignal },
+): Promise<number> {
   const { fifo, visibility, sealing, publisher, clock, counts } = options;
   const nowMs = clock();
   const entries = messages.map((message) => {
@@ -93,42 +101,51 @@ async function publish(
       receivedAtMs: nowMs,
       invisibleSinceMs: nowMs,
       state: 'held',
+      trace: undefined,
     };
     visibility.add(item);
     return { item, message, envelope: toEnvelope(message, { fifo, nowMs }) };
   });
   counts.received += entries.length;
-  options.budget.release({
-    messages: worstReceive.messages - entries.length,
-    bytes: worstReceive.bytes - entries.reduce((sum, entry) => sum + entry.item.bytes, 0),
-  });
+  options.observer.received(entries, { startMs: poll.polledAtMs, receivedAtMs: nowMs });
+  const bytes = entries.reduce((sum, entry) => sum + entry.item.bytes, 0);
+  options.sizes.received(entries.length, bytes);
+  poll.admission.settle(entries.length, bytes);
 
   const blockedGroups = new Set<string>();
   for (const { item, message, envelope } of entries) {
     const group = fifo ? message.groupId : undefined;
     if (group !== undefined && blockedGroups.has(group)) {
-      forget(options, item);
+      forget(options, item, 'forgotten');
       continue;
     }
     const body = Buffer.from(message.body);
     const value =
       sealing.sealNow(body, envelope.identity) ??
-      (await sealing.sealWhenReady(body, envelope.identity, stop));
-    if (value === 'stopped') return;
+      (await sealing.sealWhenReady(body, envelope.identity, poll.stop));
+    if (value === 'stopped') return bytes;
     // `gone`: handed back, or taken back by SQS, while it waited for its key.
     if (value !== 'unsealable' && item.state !== 'gone') {
-      publisher.push({ ...envelope.record, value }, item);
+      const record = { ...envelope.record, value };
+      publisher.push(item.trace === undefined ? record : item.trace.outgoing(record), item);
       continue;
     }
-    if (value === 'unsealable') counts.unsealable++;
     if (group !== undefined) blockedGroups.add(group);
-    forget(options, item);
+    if (value !== 'unsealable') {
+      forget(options, item, 'forgotten');
+      continue;
+    }
+    counts.unsealable++;
+    options.observer.failed({ item, message, envelope }, nowMs);
+    forget(options, item, 'unsealable');
   }
+  return bytes;
 }
 
 /** Not published: it comes again after its timeout, until it can be, or the queue's redrive policy takes it. */
-function forget({ visibility, budget }: ReceiverOptions, item: Held): void {
+function forget({ visibility, budget }: ReceiverOptions, item: Held, how: MessageEnd): void {
   item.state = 'gone';
+  item.trace?.end(how);
   visibility.remove(item);
   budget.release({ messages: 1, bytes: item.bytes });
 }

@@ -1,7 +1,7 @@
 import type { TransitIdentity, TransitSealer } from '../../shared/crypto/transit.ts';
 import { PipelineError } from '../../shared/errors.ts';
 import { dayOf, horizonDays, type Clock } from '../../shared/time.ts';
-import type { Outage } from './outage.ts';
+import type { Outage } from '../../shared/outage.ts';
 
 /** What the connector uses of {@link TransitSealer}. */
 export type Sealer = Pick<TransitSealer, 'seal' | 'prepare'>;

@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { Queue } from '../../shared/sqs/ports.ts';
 import type { Budget } from './budget.ts';
 import type { Counts } from './held.ts';
+import type { ConnectorObserver } from './observe.ts';
 import type { Visibility } from './visibility.ts';
 
 const intervalMs = 60_000;
@@ -12,7 +13,15 @@ const intervalMs = 60_000;
  * SQS brings the queue's visibility timeout up to date; when SQS does not answer, the line goes without.
  */
 export async function summarise(
-  options: { queue: Queue; counts: Counts; budget: Budget; visibility: Visibility; log: Logger },
+  options: {
+    queue: Queue;
+    counts: Counts;
+    budget: Budget;
+    visibility: Visibility;
+    log: Logger;
+    /** Told what SQS says. */
+    observer: Pick<ConnectorObserver, 'counted'>;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   let before = { ...options.counts };
@@ -21,6 +30,7 @@ export async function summarise(
     if (signal.aborted) return;
     const now = { ...options.counts };
     const attributes = await options.queue.attributes().catch(() => undefined);
+    options.observer.counted(attributes);
     if (attributes !== undefined && attributes.visibilityTimeoutSeconds > 0) {
       options.visibility.timeoutSeconds = attributes.visibilityTimeoutSeconds;
     }

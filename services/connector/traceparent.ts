@@ -1,7 +1,5 @@
 import type { QueueMessage } from '../../shared/sqs/ports.ts';
-
-/** W3C Trace Context, version 00 and later ones that extend it. */
-const w3c = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+import { isTraceparent } from '../../shared/telemetry/traceparent.ts';
 
 /**
  * The trace a message belongs to, as W3C `traceparent`: of the producer's attribute of that name when it is valid,
@@ -14,7 +12,7 @@ const w3c = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
  */
 export function traceparentOf(message: Pick<QueueMessage, 'attributes' | 'traceHeader'>): string | undefined {
   const own = message.attributes['traceparent']?.toString('latin1');
-  if (own !== undefined && w3c.test(own)) return own;
+  if (own !== undefined && isTraceparent(own)) return own;
   if (message.traceHeader === undefined) return undefined;
   const parts = new Map(
     message.traceHeader.split(';').map((part): [string, string] => {
@@ -25,5 +23,5 @@ export function traceparentOf(message: Pick<QueueMessage, 'attributes' | 'traceH
   const root = /^1-([0-9a-f]{8})-([0-9a-f]{24})$/.exec(parts.get('Root') ?? '');
   if (root === null || parts.get('Sampled') !== '1') return undefined;
   const traceparent = `00-${root[1]}${root[2]}-${parts.get('Parent') ?? ''}-01`;
-  return w3c.test(traceparent) ? traceparent : undefined;
+  return isTraceparent(traceparent) ? traceparent : undefined;
 }

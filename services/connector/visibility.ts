@@ -3,7 +3,7 @@ import { sleep } from '../../shared/lifecycle.ts';
 import type { Queue } from '../../shared/sqs/ports.ts';
 import type { Clock } from '../../shared/time.ts';
 import { tens, type Counts, type Held } from './held.ts';
-import type { Outage } from './outage.ts';
+import type { Outage } from '../../shared/outage.ts';
 
 /**
  * How long an outage may keep messages from other connectors, which may see Kafka where this one does not. Short of that,
@@ -92,6 +92,7 @@ export class Visibility {
       const handles = batch.map((item) => item.receiptHandle);
       const failed = await this.#options.queue.changeVisibility(handles, 0);
       this.#options.counts.returned += batch.length - failed.length;
+      for (const item of batch) item.trace?.end('returned');
     });
   }
 
@@ -105,6 +106,7 @@ export class Visibility {
         item.invisibleSinceMs = now;
       } else if (failure.senderFault && item.state === 'held' && this.#held.has(item)) {
         item.state = 'gone';
+        item.trace?.end('expired');
         this.#options.counts.expired++;
       }
     }
