@@ -1,26 +1,27 @@
-import type { Connection, Session } from '../../db/client.ts';
+import type { PreparingConnection, Session } from '../../db/client.ts';
+import { insertBatch } from '../../db/queries/insert-batch.ts';
 import { insertLedger, type LedgerEntry } from '../../db/queries/insert-ledger.ts';
 import type { RowColumns, rowInserter } from '../../db/queries/insert-rows.ts';
-import type { EncodedBatch } from './encode.ts';
-
-/** Thrown to roll back: fewer rows were new than were sent, and the command tag does not say of which partition. */
-class SomeWereDuplicates extends Error {}
+import type { EncodedBatch } from '../../db/rows/encode.ts';
+import type { RefusedRow } from '../../db/rows/refused-rows.ts';
+import { pickRows, preparedName, searchRefused } from '../../db/rows/search-refused.ts';
+import { PipelineError } from '../../shared/errors.ts';
 
 /**
  * Puts a batch's rows and its ledger entries into Postgres in one transaction. A row that is there already changes nothing.
  *
- * The ledger counts by partition, the command tag by statement. So all rows go in one statement, and only when some turn out to
- * be redeliveries is it rolled back and done again with a statement a partition: exact, without a right to read anything.
+ * The ledger counts by partition, a statement's tag all its rows. So rows and ledger go in one statement, and only when some turn out to
+ * be redeliveries is it undone and done again with a statement a partition: exact, without a right to read anything.
  */
 export class BatchInserter {
-  readonly #connection: Connection;
+  readonly #connection: PreparingConnection;
   readonly #rowsOf: ReturnType<typeof rowInserter>;
   readonly #writtenBy: string;
   /** Redeliveries come in runs (a rebalance, a replay): after one, try partition by partition first. */
   #expectDuplicates = false;
 
   constructor(options: {
-    connection: Connection;
+    connection: PreparingConnection;
     rowsOf: ReturnType<typeof rowInserter>;
     writtenBy: string;
   }) {
@@ -36,9 +37,9 @@ export class BatchInserter {
   async insert(batch: EncodedBatch): Promise<LedgerEntry[]> {
     if (!this.#expectDuplicates) {
       try {
-        return await this.#connection.transaction((session) => this.#insertAtOnce(session, batch));
+        return await this.#insertAtOnce(batch);
       } catch (error) {
-        if (!(error instanceof SomeWereDuplicates)) throw error;
+        if (!(error instanceof PipelineError) || error.code !== 'ROWS_DUPLICATE') throw error;
       }
     }
     const ledger = await this.#connection.transaction((session) => this.#insertByPartition(session, batch));
@@ -46,13 +47,23 @@ export class BatchInserter {
     return ledger;
   }
 
-  async #insertAtOnce(session: Session, batch: EncodedBatch): Promise<LedgerEntry[]> {
-    const sent = batch.partitions.length;
-    if (sent > 0) {
-      const { rowCount } = await session.execute(this.#rowsOf(batch.rows));
-      if (rowCount !== sent) throw new SomeWereDuplicates();
-    }
-    return this.#writeLedger(session, [...batch.ledger]);
+  /** Which of the rows `from` … `to` (excluded) Postgres refuses: see {@link searchRefused}. @throws what is nobody's fault */
+  refused(
+    { rows }: EncodedBatch,
+    range: { readonly from: number; readonly to: number },
+    refusalOf: (error: unknown, rows: RowColumns) => PipelineError | undefined,
+  ): Promise<RefusedRow[]> {
+    return searchRefused(this.#connection, this.#rowsOf, { rows, ...range }, refusalOf);
+  }
+
+  /** One statement: while it is under way, the next batch is encoded, and no answer is waited for in between. */
+  async #insertAtOnce(batch: EncodedBatch): Promise<LedgerEntry[]> {
+    const ledger = [...batch.ledger];
+    if (ledger.length === 0) return ledger;
+    const { rows, partitions } = batch;
+    const statement = insertBatch(this.#rowsOf(rows), partitions.length, ledger, this.#writtenBy);
+    await this.#connection.executePrepared(preparedName('insert_batch', rows), statement);
+    return ledger;
   }
 
   async #insertByPartition(session: Session, batch: EncodedBatch): Promise<LedgerEntry[]> {
@@ -74,16 +85,6 @@ export class BatchInserter {
   }
 }
 
-function rowsOfPartition(batch: EncodedBatch, partition: number): RowColumns {
-  const of = <T>(column: readonly T[]): T[] => column.filter((_, i) => batch.partitions[i] === partition);
-  const { rows } = batch;
-  return {
-    createDate: of(rows.createDate),
-    eventId: of(rows.eventId),
-    sentAtMs: of(rows.sentAtMs),
-    dekId: of(rows.dekId),
-    clear: rows.clear.map(of),
-    masked: rows.masked.map(of),
-    sealed: rows.sealed.map(of),
-  };
+function rowsOfPartition({ rows, partitions }: EncodedBatch, partition: number): RowColumns {
+  return pickRows(rows, (column) => column.filter((_, i) => partitions[i] === partition));
 }

@@ -1,50 +1,70 @@
 import { hostname } from 'node:os';
 import { classifyDatabaseError } from '../../db/classify.ts';
-import { openDatabase } from '../../db/client.ts';
-import { findDayKey } from '../../db/queries/find-day-key.ts';
-import { Tokenizer } from '../../shared/crypto/token.ts';
+import { openDatabase, type Session } from '../../db/client.ts';
+import { checkWriter } from '../../db/queries/check-writer.ts';
+import { databaseTime } from '../../db/queries/database-time.ts';
 import { PipelineError } from '../../shared/errors.ts';
-import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
+import { Health } from '../../shared/health/health.ts';
+import { checkWhenIdle } from '../../shared/health/idle-check.ts';
+import { superviseHealth } from '../../shared/health/serve.ts';
+import { kafkaAccess } from '../../shared/kafka/access.ts';
+import { createKafkaClient, type KafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { createRecordConsumer } from '../../shared/kafka/kafkajs-consumer.ts';
 import { createRecordProducer } from '../../shared/kafka/kafkajs-producer.ts';
 import { Publisher } from '../../shared/kafka/publisher.ts';
+import { watchProducer } from '../../shared/kafka/watched-producer.ts';
+import { committedNotes, committedOffsets, topicOffsets } from '../../shared/kafka/offsets.ts';
 import { runUntilStopped } from '../../shared/lifecycle.ts';
-import { createLogger } from '../../shared/log.ts';
-import { waitOut } from '../../shared/retry.ts';
+import { Outage } from '../../shared/outage.ts';
 import { userLogins } from '../../shared/streams/user-logins.ts';
-import { dayOf } from '../../shared/time.ts';
-import { openPeppers, openTransitKeys } from '../../shared/vault/open-vault.ts';
-import { writerConfig } from './config.ts';
-import type { DeadRecord } from './encode.ts';
+import { openObserved } from '../../shared/telemetry/observed.ts';
+import { peppers, transitKeys } from '../../shared/vault/keys.ts';
+import { openStore } from '../../shared/vault/open-vault.ts';
+import { writerConfig, type WriterConfig } from './config.ts';
+import { DeadRatio, pastOf } from './dead-ratio.ts';
+import type { DeadRecord } from '../../db/rows/encode.ts';
+import type { Ends } from './lag.ts';
+import { WriterObserver } from './observe.ts';
 import { createSteps } from './steps.ts';
 import { runWriter } from './writer.ts';
 
+/** A request to Kafka is given up after 10 s. */
+const sendLimitMs = 60_000;
+
 /** `sluice writer`: Kafka → sealed rows in Postgres until SIGTERM. @throws PipelineError of action `stop` */
-export async function writer(): Promise<number> {
+export async function writer(options: { pretty?: boolean } = {}): Promise<number> {
   const config = writerConfig(process.env);
-  const log = createLogger({ service: 'writer', level: config.LOG_LEVEL });
-  const transitKeys = await openTransitKeys(config.VAULT_URL);
-  const peppers = await openPeppers(config.VAULT_URL);
+  await using observed = await openObserved('writer', config, options);
+  const { log, telemetry } = observed;
+  const health = new Health('writer');
+  await using open = new AsyncDisposableStack();
+  open.use(await superviseHealth(health, { config, log, process, telemetry }));
   await using database = openDatabase(config.DATABASE_URL, {
     applicationName: 'sluice-writer',
-    max: 2,
-    statementTimeoutMs: 60_000,
+    // Two for batches, and one to look for keys and epochs meanwhile.
+    max: 3,
+    statementTimeoutMs: 30_000,
+    // Ours are idle for milliseconds.
+    idleInTransactionMs: 10_000,
   });
-  const kafka = createKafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'sluice-writer', log });
+  const kafka = createKafkaClient({ ...kafkaAccess(config), clientId: 'sluice-writer', log });
   const producer = createRecordProducer(kafka);
   await runUntilStopped(process, log, async (signals) => {
+    const outageOf = (what: string) =>
+      new Outage(what, { log, classify: classifyDatabaseError, observer: health.dependency(what) });
     const wait = <T>(what: string, attempt: () => Promise<T>) =>
-      waitOut(attempt, { what, log, signal: signals.stop, classify: classifyDatabaseError });
+      outageOf(what).waitOut(attempt, signals.stop);
+    const idle = new AbortController();
     try {
-      const pepper = await wait('vault', async () => {
-        const found = await peppers.pepper();
-        if (found === undefined) throw new PipelineError('KEY_MISSING', 'the vault has no token pepper');
-        return found;
-      });
-      await wait('Postgres', () => database.execute(findDayKey(dayOf(Date.now()))));
-      const partitions = await wait('Kafka', () => producer.partitionCount(config.DEAD_LETTER_TOPIC));
+      const vault = await wait('vault', () => openStore(config));
+      const partitions = await wait('kafka', () => producer.partitionCount(config.DEAD_LETTER_TOPIC));
+      await wait('kafka', () => producer.partitionCount(config.RAW_TOPIC));
+      await wait('postgres', () => assertRights(database));
       const deadLetters = new Publisher<DeadRecord>({
-        producer,
+        producer: watchProducer(producer, {
+          loop: health.loop('kafka sends', sendLimitMs),
+          kafka: health.dependency('kafka sends'),
+        }),
         topic: config.DEAD_LETTER_TOPIC,
         partitions,
         lingerMs: 0,
@@ -58,10 +78,11 @@ export async function writer(): Promise<number> {
         topic: config.RAW_TOPIC,
         connection: database,
         deadLetters,
-        transitKeys,
-        tokenizer: new Tokenizer(pepper),
+        transitKeys: transitKeys(vault),
+        peppers: peppers(vault),
         clock: Date.now,
         writtenBy: `${hostname()}:${process.pid}`,
+        onDataKey: () => telemetry.metrics.add('sluice.data_keys.made', 1),
       });
       const consumer = createRecordConsumer(kafka, {
         topic: config.RAW_TOPIC,
@@ -76,17 +97,67 @@ export async function writer(): Promise<number> {
         lingerMs: config.WRITER_LINGER_MS,
         queueBytes: config.WRITER_QUEUE_BYTES,
       };
+      const notes = await wait('kafka', () => committedNotes(kafka, config.WRITER_GROUP, config.RAW_TOPIC));
+      const deadRatio = new DeadRatio(
+        {
+          maxRatio: config.WRITER_MAX_DEAD_RATIO,
+          windowRecords: config.WRITER_DEAD_WINDOW_RECORDS,
+          minRecords: config.WRITER_DEAD_MIN_RECORDS,
+        },
+        pastOf(notes),
+      );
+      const observer = new WriterObserver(telemetry, {
+        topic: config.RAW_TOPIC,
+        group: config.WRITER_GROUP,
+        deadLetterTopic: config.DEAD_LETTER_TOPIC,
+        table: userLogins.name,
+        clock: Date.now,
+        ends: () => endsOf(kafka, config),
+      });
       log.info({ topic: config.RAW_TOPIC, group: config.WRITER_GROUP }, 'started');
-      await runWriter({ consumer, steps, limits, log, classify: classifyDatabaseError }, signals);
+      void checkWhenIdle(
+        {
+          health,
+          dependency: 'postgres',
+          outage: outageOf('postgres'),
+          check: () => database.execute(databaseTime()),
+        },
+        idle.signal,
+      );
+      await runWriter(
+        { consumer, steps, limits, log, classify: classifyDatabaseError, deadRatio, health, observer },
+        signals,
+      );
       await deadLetters.close(signals.force);
-      steps.retireKeys();
+      await steps.retireKeys();
     } catch (error) {
       // Stopped while still waiting for a server: that is a stop, not a failure.
       if (!(error instanceof PipelineError && error.action === 'retry' && signals.stop.aborted)) throw error;
     } finally {
+      idle.abort();
       await producer.close();
     }
   });
   log.info('stopped');
   return 0;
+}
+
+/** @throws PipelineError of Kafka */
+async function endsOf(kafka: KafkaClient, config: WriterConfig): Promise<Ends> {
+  const offsets = await topicOffsets(kafka, config.RAW_TOPIC);
+  const committed = await committedOffsets(kafka, config.WRITER_GROUP, config.RAW_TOPIC);
+  return new Map(
+    [...offsets].map(([partition, { low, high }]) => [
+      partition,
+      { end: high, next: committed.get(partition) ?? low },
+    ]),
+  );
+}
+
+/** Before the first record, which may not come for days. @throws PipelineError DATABASE_SCHEMA, DATABASE_FORBIDDEN */
+async function assertRights(session: Session): Promise<void> {
+  const { rows } = await session.execute(checkWriter(userLogins.name));
+  if (rows[0]?.allowed !== true) {
+    throw new PipelineError('DATABASE_FORBIDDEN', 'The role of DATABASE_URL may not do what a writer does');
+  }
 }

@@ -1,6 +1,7 @@
 import type { Position, RecordConsumer } from '../../shared/kafka/ports.ts';
 import type { Logger } from '../../shared/log.ts';
 import { sleep } from '../../shared/lifecycle.ts';
+import type { WriterObserver } from './observe.ts';
 
 /**
  * Not after every batch: a commit is a write to a replicated topic. What a crash makes us read again is at most this much,
@@ -15,12 +16,24 @@ const intervalMs = 100;
 export class OffsetCommitter {
   readonly #consumer: RecordConsumer;
   readonly #log: Logger;
+  readonly #observer: Pick<WriterObserver, 'committing'> | undefined;
+  readonly #noteOf: (partition: number) => string | undefined;
   #pending = new Map<number, bigint>();
   #running: Promise<void> | undefined;
 
-  constructor(consumer: RecordConsumer, log: Logger) {
+  /** `noteOf`: what is kept beside the offset of a partition, as it is when the offset is committed. */
+  constructor(
+    consumer: RecordConsumer,
+    log: Logger,
+    options: {
+      readonly observer?: Pick<WriterObserver, 'committing'>;
+      readonly noteOf?: (partition: number) => string | undefined;
+    } = {},
+  ) {
     this.#consumer = consumer;
     this.#log = log;
+    this.#observer = options.observer;
+    this.#noteOf = options.noteOf ?? (() => undefined);
   }
 
   advance(position: Position): void {
@@ -53,7 +66,8 @@ export class OffsetCommitter {
     const position = this.#pending;
     this.#pending = new Map();
     try {
-      await this.#consumer.commit(position);
+      const commit = () => this.#consumer.commit(position, this.#noteOf);
+      await (this.#observer === undefined ? commit() : this.#observer.committing(position.size, commit));
     } catch {
       this.#log.debug({ partitions: position.size }, 'offset commit failed: the next one will say more');
     }

@@ -1,10 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Slice } from '../../db/rows/encode.ts';
 import type { FetchedBatch, IncomingRecord } from '../../shared/kafka/ports.ts';
-
-/** Records of one partition, in offset order. */
-export interface Slice {
-  readonly partition: number;
-  readonly records: readonly IncomingRecord[];
-}
 
 /** A batch, and the {@link RecordQueue.generation} it was queued in: when the queue has moved on, drop it. */
 export interface Taken {
@@ -49,6 +45,11 @@ export class RecordQueue {
     return this.#generation;
   }
 
+  /** At so many bytes no more is taken. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
   get bytes(): number {
     return this.#bytes;
   }
@@ -74,11 +75,13 @@ export class RecordQueue {
 
   /**
    * The next batch to write: up to `maxRecords` or `maxBytes`, whichever first, waiting until that much is there or
-   * `lingerMs` has passed since the first of it came. Always at least one record. Undefined when `stop` aborts.
+   * `lingerMs` has passed since the first of it came. **Nobody waits for company while nothing is `busy`**: then it is what has come by now, with
+   * what the same fetch brings; tell {@link wake} when that changes. Always at least one record. Undefined when `stop` aborts.
    */
   async take(
     limits: { maxRecords: number; maxBytes: number; lingerMs: number },
     stop: AbortSignal,
+    busy: () => boolean = () => true,
   ): Promise<Taken | undefined> {
     while (!stop.aborted) {
       if (this.#records === 0) {
@@ -89,7 +92,12 @@ export class RecordQueue {
       if (this.#records >= limits.maxRecords || this.#bytes >= limits.maxBytes || wait < 1) {
         return { slices: this.#cut(limits), generation: this.#generation };
       }
-      await this.#change(wait, stop);
+      if (busy()) {
+        await this.#change(wait, stop);
+        continue;
+      }
+      await setImmediate();
+      if (this.#records > 0) return { slices: this.#cut(limits), generation: this.#generation };
     }
     return undefined;
   }
@@ -100,6 +108,11 @@ export class RecordQueue {
     this.#slices = [];
     this.#records = 0;
     this.#bytes = 0;
+    this.#notify();
+  }
+
+  /** Whoever waits in {@link take} looks again. */
+  wake(): void {
     this.#notify();
   }
 
