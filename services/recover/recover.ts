@@ -1,105 +1,77 @@
-import type { Session } from '../../db/client.ts';
-import { findEvent, type SealedEvent } from '../../db/queries/find-event.ts';
-import { insertAccess } from '../../db/queries/insert-access.ts';
-import { openField } from '../../shared/crypto/field.ts';
-import { openSealed, wipe } from '../../shared/crypto/sealed-box.ts';
-import { canonicalUuid } from '../../shared/crypto/uuid.ts';
+import type { Connection, Session } from '../../db/client.ts';
+import { findEvent } from '../../db/queries/find-event.ts';
+import { insertAccess, type AccessEntry } from '../../db/queries/insert-access.ts';
+import { listRecoveryDays } from '../../db/queries/list-recovery-days.ts';
+import { DayOpener } from '../../shared/crypto/open-event.ts';
 import { PipelineError } from '../../shared/errors.ts';
 import type { Stream } from '../../shared/streams/stream.ts';
-import type { Day } from '../../shared/time.ts';
 import type { DayPrivateKeys } from '../../shared/vault/ports.ts';
+import { asOpenDay, type OpenDay } from './days.ts';
+import { isSealed, openRow, type RecoveredEvent } from './open-row.ts';
+import type { EventSelection, Purpose } from './selection.ts';
 
-export interface RecoverRequest {
-  readonly eventId: string;
-  readonly reason: string;
-  readonly ticket: string;
-  /** Spares the look-up in every day. */
-  readonly day?: Day;
-}
-
-export interface RecoveredEvent {
-  readonly eventId: string;
-  readonly day: Day;
-  readonly sentAt: string;
-  /** Columns that were never sealed. */
-  readonly clear: Readonly<Record<string, unknown>>;
-  /** Personal fields, opened. */
-  readonly personal: Readonly<Record<string, string>>;
-  /** The entry of the access log under which this was opened. */
-  readonly accessId: string;
+/** What the one door to plaintext is made of. */
+export interface Door<M> {
+  /** As the recoverer's role. */
+  readonly connection: Connection;
+  readonly keys: DayPrivateKeys;
+  readonly stream: Stream<M>;
 }
 
 /** Thrown when no such event is stored. Its attempt is in the access log all the same. */
-export class EventNotFound extends Error {}
+export class EventNotFound extends Error {
+  /** How many days lie in the archive, where nobody has looked. */
+  readonly archivedDays: number;
+
+  constructor(archivedDays: number) {
+    super('no such event is stored');
+    this.archivedDays = archivedDays;
+  }
+}
 
 /**
- * The one door to plaintext. **The access log has its entry, committed, before a key is asked for**, whether the event exists or not.
+ * Opens one event. **The access log has its entry, committed, before a key is asked for**, whether the event exists or not.
  *
- * @throws PipelineError USAGE for a request without an id, reason or ticket; KEY_DESTROYED when the vault has no key for the day;
- * INTERNAL when a cell does not open in its place: it was moved or altered. EventNotFound.
+ * @returns the event and the head of the access log after its entry.
+ * @throws PipelineError KEY_DESTROYED or DAY_ARCHIVED for a day of which nothing can be opened; INTERNAL when a cell does not open in
+ * its place: it was moved or altered. EventNotFound.
  */
 export async function recoverEvent<M>(
-  parts: { session: Session; keys: DayPrivateKeys; stream: Stream<M> },
-  request: RecoverRequest,
-): Promise<RecoveredEvent> {
-  const { session, keys, stream } = parts;
-  const eventId = validated(request);
-  const access = await session.execute<{ id: string }>(
-    insertAccess({ action: 'recover', reason: request.reason, ticket: request.ticket, subject: eventId }),
-  );
-  const accessId = access.rows[0]?.id;
-  if (accessId === undefined) throw new PipelineError('INTERNAL', 'the access log took no entry');
-  const found = await session.execute<SealedEvent>(findEvent(stream, eventId, request.day));
-  const event = found.rows[0];
-  if (event === undefined) throw new EventNotFound();
-  return {
-    eventId,
-    day: event.create_date,
-    sentAt: event.sent_at,
-    clear: Object.fromEntries(stream.clearColumns.map(({ column }) => [column, event[column]])),
-    personal: await openFields(keys, stream, eventId, event),
-    accessId,
-  };
+  door: Door<M>,
+  { eventId, day }: EventSelection,
+  purpose: Purpose,
+): Promise<{ event: RecoveredEvent; head: AccessEntry }> {
+  const { connection, stream } = door;
+  const head = await enter(connection, eventId, purpose);
+  const { rows } = await connection.execute(findEvent(stream, eventId, day));
+  const [row] = rows;
+  const [first, last] = [row?.create_date ?? day ?? '0001-01-01', row?.create_date ?? day ?? '9999-12-31'];
+  const days = (await connection.execute(listRecoveryDays(stream.name, first, last))).rows.map(asOpenDay);
+  if (row === undefined) {
+    const errors = days.filter((one) => one instanceof PipelineError);
+    if (day !== undefined && errors[0] !== undefined) throw errors[0];
+    throw new EventNotFound(errors.filter(({ code }) => code === 'DAY_ARCHIVED').length);
+  }
+  const [found] = days;
+  if (found === undefined) throw new PipelineError('INTERNAL', `${row.create_date} has no key`);
+  if (found instanceof PipelineError) throw found;
+  using opener = isSealed(stream, row) ? await openDay(door, found) : undefined;
+  const event = openRow(stream, row, head, opener);
+  if (event.damaged?.[0] !== undefined) {
+    throw new PipelineError('INTERNAL', `${event.damaged[0]} does not open in its place: moved or altered`);
+  }
+  return { event, head };
 }
 
-function validated(request: RecoverRequest): string {
-  const eventId = canonicalUuid(request.eventId);
-  if (eventId === undefined) throw new PipelineError('USAGE', '--event-id is not a UUID');
-  if (request.reason.trim() === '')
-    throw new PipelineError('USAGE', '--reason is empty: say why this is opened');
-  if (request.ticket.trim() === '')
-    throw new PipelineError('USAGE', '--ticket is empty: name the request it belongs to');
-  if (request.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(request.day)) {
-    throw new PipelineError('USAGE', '--day is not YYYY-MM-DD');
-  }
-  return eventId;
+/** Writes the entry that comes before everything else. Committed when it resolves. */
+export async function enter(session: Session, subject: string, purpose: Purpose): Promise<AccessEntry> {
+  const { rows } = await session.execute(insertAccess({ action: 'recover', ...purpose, subject }));
+  const [entry] = rows;
+  if (entry === undefined) throw new PipelineError('INTERNAL', 'the access log took no entry');
+  return entry;
 }
 
-async function openFields<M>(
-  keys: DayPrivateKeys,
-  stream: Stream<M>,
-  eventId: string,
-  event: SealedEvent,
-): Promise<Record<string, string>> {
-  const day = event.create_date;
-  const privateKey = await keys.dayPrivateKey(day, event.public_key);
-  if (privateKey === undefined) throw new PipelineError('KEY_DESTROYED', `no private key for ${day}`);
-  const dek = openSealed(event.sealed_dek, { publicKey: event.public_key, privateKey });
-  wipe(privateKey);
-  if (dek === undefined)
-    throw new PipelineError('INTERNAL', `data key ${event.dek_id} does not open with the key of ${day}`);
-  try {
-    const fields = stream.personalFields.map(({ field, sealedColumn }): [string, string] => {
-      const sealed = event[sealedColumn];
-      const plain = Buffer.isBuffer(sealed)
-        ? openField(sealed, { table: stream.name, column: sealedColumn, day, eventId }, dek)
-        : undefined;
-      if (plain === undefined)
-        throw new PipelineError('INTERNAL', `${sealedColumn} does not open in its place: moved or altered`);
-      return [field, plain];
-    });
-    return Object.fromEntries(fields);
-  } finally {
-    wipe(dek);
-  }
+/** Asks the vault for the key of a day. Only after the entries for what will be opened with it. */
+export function openDay<M>(door: Door<M>, { day, publicKey }: OpenDay): Promise<DayOpener> {
+  return DayOpener.of(door.keys, { table: door.stream.name, day, publicKey });
 }
