@@ -1,5 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { exitCodeFor, PipelineError } from '../shared/errors.ts';
+import { registerCustody } from './cli-custody.ts';
+import { commandOf, repeated, wholeNumber } from './cli-options.ts';
+import { registerReplay } from './cli-replay.ts';
+import { registerWatch } from './cli-watch.ts';
+import type { DemoOptions } from './demo/main.ts';
+import type { DlqListOptions, DlqRedriveOptions } from './dlq/main.ts';
 import type { StackAction, StackCommandOptions } from './local-stack/main.ts';
 
 /**
@@ -39,6 +45,8 @@ function buildProgram(): Command {
       'Moves login events from SQS through Kafka into Postgres, sealed, without losing or doubling one.',
     )
     .exitOverride()
+    // An option belongs to the command it stands behind: "recover approve 12 --json".
+    .enablePositionalOptions()
     .showHelpAfterError('(see --help)')
     .configureOutput({ outputError: (text, write) => write(`sluice: ${text.replace(/^error: /, '')}`) });
 
@@ -47,7 +55,11 @@ function buildProgram(): Command {
   registerVerify(program);
   registerConnector(program);
   registerWriter(program);
-  registerRecover(program);
+  registerTrace(program);
+  registerWatch(program);
+  registerDlq(program);
+  registerReplay(program);
+  registerCustody(program);
   registerDemo(program);
   registerStack(program);
   return program;
@@ -63,12 +75,29 @@ function registerMigrate(program: Command): void {
 }
 
 function registerMaintain(program: Command): void {
-  commandOf(program, 'maintain', 'Make the partitions and keys of the days around today, and the topics')
+  pretty(
+    commandOf(program, 'maintain', 'Make the partitions and keys of the days around today, and the topics'),
+  )
     .option('--every <duration>', 'go on until SIGTERM, running this often: 30s, 15m, 1h')
     .option('--json', 'print what each run did as a line of JSON')
-    .action(async (options: { every?: string; json?: boolean }) => {
+    .action(async (options: { every?: string; json?: boolean; pretty?: boolean }) => {
       const { maintain } = await import('./maintenance/main.ts');
       process.exitCode = await maintain(options);
+    });
+}
+
+function pretty(command: Command): Command {
+  return command.option('--pretty', 'log lines for people instead of JSON');
+}
+
+function registerTrace(program: Command): void {
+  commandOf(program, 'trace', 'The way of one event, from Jaeger: a tree with times')
+    .argument('<event-id>', 'its SQS MessageId')
+    .option('--since <duration>', 'how far back to look: 1h, 14d', '14d')
+    .option('--json', 'print JSON')
+    .action(async (eventId: string, options: { since: string; json?: boolean }) => {
+      const { trace } = await import('./trace/main.ts');
+      process.exitCode = await trace(eventId, options);
     });
 }
 
@@ -83,36 +112,75 @@ function registerVerify(program: Command): void {
 }
 
 function registerConnector(program: Command): void {
-  commandOf(program, 'connector', 'SQS → the raw topic in Kafka, until SIGTERM').action(async () => {
-    const { connector } = await import('./connector/main.ts');
-    process.exitCode = await connector();
-  });
+  pretty(commandOf(program, 'connector', 'SQS → the raw topic in Kafka, until SIGTERM')).action(
+    async (options: { pretty?: boolean }) => {
+      const { connector } = await import('./connector/main.ts');
+      process.exitCode = await connector(options);
+    },
+  );
 }
 
 function registerWriter(program: Command): void {
-  commandOf(program, 'writer', 'Kafka → sealed rows in Postgres, until SIGTERM').action(async () => {
-    const { writer } = await import('./writer/main.ts');
-    process.exitCode = await writer();
-  });
+  pretty(commandOf(program, 'writer', 'Kafka → sealed rows in Postgres, until SIGTERM')).action(
+    async (options: { pretty?: boolean }) => {
+      const { writer } = await import('./writer/main.ts');
+      process.exitCode = await writer(options);
+    },
+  );
 }
 
-function registerRecover(program: Command): void {
-  commandOf(
-    program,
-    'recover',
-    'Show the personal fields of one event; leaves an entry in the access log first',
-  )
-    .requiredOption('--event-id <uuid>', 'the event: its SQS MessageId')
-    .requiredOption('--reason <text>', 'why it is opened')
-    .requiredOption('--ticket <id>', 'the request it belongs to')
-    .option('--day <YYYY-MM-DD>', 'the day of the event, if known: spares the look-up')
+function registerDlq(program: Command): void {
+  const dlq = commandOf(program, 'dlq', 'Dead letters: what is there and why, and back onto the raw topic');
+  const filtered = (name: string, description: string) =>
+    commandOf(dlq, name, description)
+      .option('--code <code>', 'only these (repeatable)', repeated)
+      .option('--from <time>', 'events sent from then on: 2026-11-24 or 2026-11-24T08:00:00Z')
+      .option('--to <time>', 'events sent before then')
+      .option('--failed-from <time>', 'first failed from then on')
+      .option('--failed-to <time>', 'first failed before then')
+      .option(
+        '--partition <n>',
+        'of the dead-letter topic (repeatable)',
+        (text: string, others: number[] | undefined) => [...(others ?? []), wholeNumber(0, 1_000_000)(text)],
+      )
+      .option('--event-id <uuid>', 'only these: the SQS MessageId (repeatable)', repeated);
+  filtered('list', 'Counts by code, field and day, and the first of them')
+    .option('--limit <n>', 'entries at most; all are counted', wholeNumber(0, 1_000_000), 20)
+    .option('--all', 'those too that have been redriven')
+    .option('--queue', 'of the dead-letter queue in SQS instead: SQS_DEAD_LETTER_QUEUE_URL')
     .option('--json', 'print JSON')
-    .action(
-      async (options: { eventId: string; reason: string; ticket: string; day?: string; json?: boolean }) => {
-        const { recover } = await import('./recover/main.ts');
-        process.exitCode = await recover(options);
-      },
-    );
+    .action(async (options: DlqListOptions) => {
+      const { dlqList } = await import('./dlq/main.ts');
+      process.exitCode = await dlqList(options);
+    });
+  commandOf(dlq, 'show', 'One of them, whole but for its body (for that: sluice peek dead --bodies)')
+    .argument('<partition/offset>', 'where it lies, as list prints it; with --queue its MessageId')
+    .option('--queue', 'of the dead-letter queue in SQS instead')
+    .option('--json', 'print JSON')
+    .action(async (at: string, options: { queue?: boolean; json?: boolean }) => {
+      const { dlqShow } = await import('./dlq/main.ts');
+      process.exitCode = await dlqShow(at, options);
+    });
+  filtered('redrive', 'Put them back on the raw topic, under the identity of their origin')
+    .option('--limit <n>', 'records at most', wholeNumber(1, 1_000_000_000))
+    .option('--rate <n>', 'records a second', wholeNumber(1, 1_000_000))
+    .option('--again', 'those too that have been redriven before')
+    .option('--dry-run', 'say what would be put back, and change nothing')
+    .option('--queue', 'from the dead-letter queue in SQS instead, and off it')
+    .option(
+      '--accept-new-time',
+      'with --queue, of a FIFO queue: although SQS has changed when they were sent',
+    )
+    .option('--json', 'print JSON')
+    .action(async (options: DlqRedriveOptions) => {
+      const { dlqRedrive, dlqRedriveQueue } = await import('./dlq/main.ts');
+      if (options.queue !== true) {
+        process.exitCode = await dlqRedrive(options);
+        return;
+      }
+      const { drainDeadLetterQueue } = await import('./connector/main.ts');
+      process.exitCode = await dlqRedriveQueue(options, drainDeadLetterQueue);
+    });
 }
 
 function registerDemo(program: Command): void {
@@ -124,8 +192,9 @@ function registerDemo(program: Command): void {
     .option('--messages <n>', 'how many logins to send', wholeNumber(1, 10_000_000), 10_000)
     .option('--rate <n>', 'messages a second', wholeNumber(1, 1_000_000), 1_000)
     .option('--keep', 'leave stack, connector and writer running')
+    .option('--observe', 'with a Jaeger, where there is a program of it, and a trace for every message')
     .option('--json', 'print the report as JSON and nothing else')
-    .action(async (options: { messages: number; rate: number; keep?: boolean; json?: boolean }) => {
+    .action(async (options: DemoOptions) => {
       const { demo } = await import('./demo/main.ts');
       process.exitCode = await demo(options);
     });
@@ -140,14 +209,15 @@ function registerStack(program: Command): void {
         const { stack } = await import('./local-stack/main.ts');
         process.exitCode = await stack(name, options);
       });
-  action('up', 'Start what does not run, in the background').option(
-    '--brokers <n>',
-    'Kafka brokers, 1 or 3 (default: as before, at first 1)',
-    (text) => {
+  action('up', 'Start what does not run, in the background')
+    .option('--brokers <n>', 'Kafka brokers, 1 or 3 (default: as before, at first 1)', (text) => {
       if (text === '1' || text === '3') return Number(text);
       throw new InvalidArgumentError('It must be 1 or 3.');
-    },
-  );
+    })
+    .option(
+      '--observe',
+      'a Jaeger too, where there is a program of it: JAEGER_BINARY, or "jaeger" on the PATH',
+    );
   action('down', 'Stop it and keep its data');
   action('reset', 'Stop it and delete its data, not the downloads');
   action('status', 'Servers, ports, processes, health; exit code 1 unless all are ready').option(
@@ -158,18 +228,4 @@ function registerStack(program: Command): void {
     '--json',
     'print JSON',
   );
-}
-
-/** An argument parser for commander. */
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-  };
-}
-
-/** Commander options of a subcommand inherit exitOverride only when asked. */
-export function commandOf(program: Command, name: string, description: string): Command {
-  return program.command(name).description(description).exitOverride();
 }

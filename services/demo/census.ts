@@ -1,5 +1,6 @@
 import { identityOf } from '../../shared/streams/identity.ts';
 import { deadLetterHeaders } from '../../shared/streams/dead-letter.ts';
+import { markedId } from '../../shared/streams/redrive.ts';
 import type { FetchedBatch } from '../../shared/kafka/ports.ts';
 import type { DeadLetterCode } from '../../shared/errors.ts';
 
@@ -74,6 +75,7 @@ export function takeCensus(
 /** Collects dead letters by event; two of one source are one, for a crash may write one again. */
 export function collectDeadLetters(batch: FetchedBatch, into: Map<string, Set<string>>): void {
   for (const record of batch.records) {
+    if (markedId(record.headers) !== undefined) continue;
     const id = identityOf(record)?.eventId ?? record.key.toString('latin1');
     const codes = into.get(id) ?? new Set();
     codes.add(record.headers[deadLetterHeaders.code]?.toString('latin1') ?? 'without a code');

@@ -6,13 +6,13 @@ import { sampleMaskedRows, type MaskedRow } from '../../db/queries/sample-masked
 import type { KafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { partitionFor } from '../../shared/kafka/partitioner.ts';
 import type { IncomingRecord, OutgoingRecord, RecordProducer } from '../../shared/kafka/ports.ts';
+import { readRange, resolveRange } from '../../shared/kafka/read-range.ts';
 import { sleep } from '../../shared/lifecycle.ts';
 import type { Queue } from '../../shared/sqs/ports.ts';
 import { userLogins } from '../../shared/streams/user-logins.ts';
 import { addDays, dayOf } from '../../shared/time.ts';
 import { collectDeadLetters, takeCensus, type Census, type SentMessage, type Stored } from './census.ts';
 import { hostileInputs } from './hostile-inputs.ts';
-import { readTopic } from './read-topic.ts';
 import { sampleLogins, seededRandom, type SampleLogin } from './sample-logins.ts';
 import type { Outgoing } from './send.ts';
 
@@ -91,7 +91,8 @@ export async function runDemo(
   const days = { from: addDays(startDay, -1), to: addDays(dayOf(Date.now()), 1) };
   const stored = await findStored(database, [...sent.keys()], days);
   const dead = new Map<string, Set<string>>();
-  await readTopic(kafka, parts.deadLetterTopic, (batch) => collectDeadLetters(batch, dead));
+  const deadNow = await resolveRange(kafka, parts.deadLetterTopic);
+  for await (const batch of readRange(kafka, parts.deadLetterTopic, deadNow)) collectDeadLetters(batch, dead);
   const census = takeCensus(sent, stored, dead);
   const kinds = [...sent.values()];
   const known = firstKnown(sent, stored);
@@ -146,11 +147,13 @@ async function sendPastSqs(parts: DemoParts, sent: Map<string, Tag>): Promise<vo
 async function deliverAgain(parts: DemoParts, sent: ReadonlyMap<string, Tag>): Promise<number> {
   const found: IncomingRecord[] = [];
   const wanted = new Set([...sent].filter(([, tag]) => tag.kind === 'login').map(([id]) => id));
-  await readTopic(parts.kafka, parts.rawTopic, ({ records }) => {
+  const { kafka, rawTopic } = parts;
+  for await (const { records } of readRange(kafka, rawTopic, await resolveRange(kafka, rawTopic))) {
     for (const record of records) {
       if (found.length < redelivered && wanted.delete(record.key.toString('latin1'))) found.push(record);
     }
-  });
+    if (found.length === redelivered) break;
+  }
   await produce(parts, found);
   return found.length;
 }

@@ -11,6 +11,7 @@ import {
   sqsSlice,
 } from '../../shared/config.ts';
 import { PipelineError } from '../../shared/errors.ts';
+import { kafkaAccess } from '../../shared/kafka/access.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { createRecordProducer } from '../../shared/kafka/kafkajs-producer.ts';
 import { sleep } from '../../shared/lifecycle.ts';
@@ -40,6 +41,8 @@ export interface DemoOptions {
   readonly rate: number;
   readonly json?: boolean;
   readonly keep?: boolean;
+  /** With a Jaeger, where there is one, and a trace for every message. */
+  readonly observe?: boolean;
 }
 
 /**
@@ -66,10 +69,10 @@ export async function demo(options: DemoOptions): Promise<number> {
   process.once('SIGINT', () => reject(new PipelineError('STACK', 'interrupted')));
   process.once('SIGTERM', () => reject(new PipelineError('STACK', 'interrupted')));
   try {
-    await runCommand(bare, ['stack', 'up'], echo);
+    await runCommand(bare, ['stack', 'up', ...(options.observe === true ? ['--observe'] : [])], echo);
     const { stdout } = await runCommand(bare, ['stack', 'env', '--json']);
     const stackEnv = z.record(z.string(), z.string()).parse(JSON.parse(stdout));
-    const launcher: Launcher = { ...bare, env: { ...process.env, ...stackEnv } };
+    const launcher: Launcher = { ...bare, env: { TRACE_SAMPLE_RATE: '1', ...process.env, ...stackEnv } };
     say('Migrating and making partitions and keys …');
     await runCommand(launcher, ['migrate'], echo);
     await runCommand(launcher, ['maintain'], echo);
@@ -90,6 +93,7 @@ export async function demo(options: DemoOptions): Promise<number> {
       result,
       recovered,
       ledgerWhole: verify.code === 0,
+      traced: stackEnv['JAEGER_URL'] !== undefined,
       seconds: (performance.now() - startedAt) / 1_000,
     };
     const stays = wasUp || options.keep === true;
@@ -117,7 +121,7 @@ async function moveMessages(
   say: (line: string) => void,
 ): Promise<DemoResult> {
   const log = createLogger({ service: 'demo', level: 'silent' });
-  const kafka = createKafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'sluice-demo', log });
+  const kafka = createKafkaClient({ ...kafkaAccess(config), clientId: 'sluice-demo', log });
   const producer = createRecordProducer(kafka);
   const endpoint = config.AWS_ENDPOINT_URL_SQS;
   const target = { queueUrl: config.SQS_QUEUE_URL, region: config.AWS_REGION, endpoint };

@@ -13,6 +13,8 @@ export interface DemoReport {
   readonly recovered: Recovered | undefined;
   /** `sluice verify` found the ledger whole. */
   readonly ledgerWhole: boolean;
+  /** A Jaeger has every event's way. */
+  readonly traced: boolean;
   readonly seconds: number;
 }
 
@@ -110,6 +112,7 @@ export function renderReport(report: DemoReport, stackStays: boolean): string {
     ...(stackStays ? [] : ['  npx sluice stack up']),
     '  eval "$(npx sluice stack env)"',
     '  npx sluice verify',
+    ...(report.traced ? [`  npx sluice trace ${result.known?.eventId ?? 'EVENT'}`] : []),
     `  npx sluice recover --event-id ${result.known?.eventId ?? 'EVENT'} --reason "looking around" --ticket DEMO-1`,
     '  npx sluice stack status',
     ...(stackStays ? ['  npx sluice stack down'] : []),

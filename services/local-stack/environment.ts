@@ -1,8 +1,10 @@
 import { roleUrl } from '../../db/logins.ts';
+import { jaegerUrl } from './jaeger.ts';
 import { brokerList } from './kafka.ts';
 import { adminUrl } from './postgres.ts';
 import { deadLetterQueueName, queueName, queueUrl, sqsEndpoint, sqsRegion } from './sqs.ts';
 import { stackPaths, type StackState } from './stack-state.ts';
+import { loopback } from './tcp-ports.ts';
 
 /** The database that `up` makes. */
 export const databaseName = 'sluice';
@@ -32,9 +34,26 @@ export function stackEnvironment(state: StackState): Record<string, string> {
     DATABASE_URL: roleUrl(admin, 'sluice_writer', passwords.sluice_writer),
     ADMIN_DATABASE_URL: admin,
     RECOVERY_DATABASE_URL: roleUrl(admin, 'sluice_recoverer', passwords.sluice_recoverer),
+    SHRED_DATABASE_URL: roleUrl(admin, 'sluice_shredder', passwords.sluice_shredder),
+    TOKENS_DATABASE_URL: roleUrl(admin, 'sluice_tokenizer', passwords.sluice_tokenizer),
+    APPROVAL_DATABASE_URL: roleUrl(admin, 'sluice_approver', passwords.sluice_approver),
+    MONITOR_DATABASE_URL: roleUrl(admin, 'sluice_monitor', passwords.sluice_monitor),
+    REPLAY_DATABASE_URL: roleUrl(admin, 'sluice_replayer', passwords.sluice_replayer),
     OPERATOR_DATABASE_URL: roleUrl(admin, 'sluice_operator', passwords.sluice_operator),
     VAULT_URL: `file:${paths.vault}`,
     VAULT_RECOVERY_KEY_FILE: paths.recovererKey,
+    ARCHIVE_URL: `file:${paths.archive}`,
+    ...observing(state),
+  };
+}
+
+/** Where a Jaeger runs, traces go there; it takes no metrics. */
+function observing({ ports: { jaeger }, processes }: StackState): Record<string, string> {
+  if (jaeger === undefined || processes['jaeger'] === undefined) return {};
+  return {
+    JAEGER_URL: jaegerUrl(jaeger),
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://${loopback}:${jaeger.http}`,
+    OTEL_METRICS_EXPORTER: 'none',
   };
 }
 

@@ -14,7 +14,11 @@ export interface KafkaOptions {
   readonly ports: Pick<StackPorts, 'kafka' | 'controllers'>;
   /** The directory of Kafka's jars. */
   readonly jars: string;
+  /** Broker settings of a node (counted from 0) beside ours, or in their place. */
+  readonly settings?: (index: number) => BrokerSettings;
 }
+
+export type BrokerSettings = Readonly<Record<string, string | number | boolean>>;
 
 /** Every stack is its own cluster, and none meets another: the id need not differ. */
 const clusterId = '5L6g3nShT-eMCtK--X86sw';
@@ -45,7 +49,8 @@ function kafkaServer(options: KafkaOptions, port: number, index: number): Server
     async prepare() {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const properties = join(directory, 'server.properties');
-      await writeFile(properties, brokerProperties(ports, index, join(directory, 'data')), { mode: 0o600 });
+      const content = brokerProperties(ports, index, join(directory, 'data'), options.settings?.(index));
+      await writeFile(properties, content, { mode: 0o600 });
       const java = (heapMb: number, ...args: string[]) => [
         `-Xmx${heapMb}m`,
         ...jvmFlags,
@@ -66,10 +71,11 @@ export function brokerProperties(
   ports: Pick<StackPorts, 'kafka' | 'controllers'>,
   index: number,
   data: string,
+  more: BrokerSettings = {},
 ): string {
   const brokers = ports.kafka.length;
   const inSync = Math.min(2, brokers);
-  const settings: Record<string, string | number | boolean> = {
+  const settings: BrokerSettings = {
     'process.roles': 'broker,controller',
     'node.id': index + 1,
     'controller.quorum.voters': ports.controllers.map((port, i) => `${i + 1}@${loopback}:${port}`).join(','),
@@ -91,8 +97,11 @@ export function brokerProperties(
     'share.coordinator.state.topic.min.isr': inSync,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1000,
+    // Our topics say how long they keep records. One that does not keeps them, however old their timestamps are.
+    'log.retention.ms': -1,
     // Kafka would set 128 MB of a heap of 512 aside.
     'log.cleaner.dedupe.buffer.size': 16_777_216,
+    ...more,
   };
   return Object.entries(settings)
     .map(([key, value]) => `${key}=${escapeProperty(String(value))}\n`)

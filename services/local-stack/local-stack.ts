@@ -19,6 +19,8 @@ export interface StackOptions {
   readonly brokers?: Brokers;
   /** False: any free ports, even if the usual ones (5432, 9092, 4566) can be had. */
   readonly usualPorts?: boolean;
+  /** Jaeger's program, to have one beside the others. */
+  readonly jaeger?: string | undefined;
   readonly progress: Progress;
   /** Gives up and stops again what was started. */
   readonly signal?: AbortSignal;
@@ -58,8 +60,9 @@ export async function stopStack(directory: string, progress: Progress = () => {}
 export async function resetStack(directory: string, progress: Progress = () => {}): Promise<void> {
   await locked(directory, progress, async () => {
     await stopServers(directory, progress);
-    const { state, postgres, kafka, sqs, vault, credentials, logs } = stackPaths(directory);
-    for (const path of [postgres, kafka, sqs, vault, credentials, logs, state]) {
+    const { state, postgres, kafka, sqs, vault, archive, credentials, logs, jaegerConfig } =
+      stackPaths(directory);
+    for (const path of [postgres, kafka, sqs, vault, archive, credentials, logs, jaegerConfig, state]) {
       await rm(path, { recursive: true, force: true });
     }
   });

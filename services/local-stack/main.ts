@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { exportLines, stackEnvironment } from './environment.ts';
+import { findJaeger, noJaeger } from './jaeger.ts';
 import { resetStack, runningStack, stackStatus, startStack, stopStack } from './local-stack.ts';
 import type { Brokers } from './stack-state.ts';
 import { statusTable } from './status-table.ts';
@@ -9,6 +10,8 @@ export type StackAction = 'up' | 'down' | 'reset' | 'status' | 'env';
 export interface StackCommandOptions {
   readonly brokers?: Brokers;
   readonly json?: boolean;
+  /** With a Jaeger, if there is a program of it. */
+  readonly observe?: boolean;
   /** Where the stack lies; the checkout's `.sluice` when left out. */
   readonly directory?: string;
 }
@@ -23,7 +26,7 @@ export async function stack(action: StackAction, options: StackCommandOptions): 
   const json = options.json === true;
   switch (action) {
     case 'up':
-      return await up(directory, options.brokers);
+      return await up(directory, options);
     case 'status':
       return await status(directory, json);
     case 'env':
@@ -49,13 +52,17 @@ async function environment(directory: string, json: boolean): Promise<number> {
   return 0;
 }
 
-async function up(directory: string, brokers: Brokers | undefined): Promise<number> {
+async function up(directory: string, options: StackCommandOptions): Promise<number> {
+  const { brokers } = options;
+  const jaeger = options.observe === true ? await findJaeger(process.env) : undefined;
+  if (options.observe === true && jaeger === undefined) print(noJaeger);
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     await startStack({
       directory,
+      jaeger,
       progress: print,
       signal: interrupt.signal,
       ...(brokers === undefined ? {} : { brokers }),

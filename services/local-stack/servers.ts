@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { PipelineError } from '../../shared/errors.ts';
+import { jaegerServer, usualJaegerPorts } from './jaeger.ts';
 import { requireJava } from './java.ts';
 import { ensureKafkaJars, kafkaJars, sharedCache } from './kafka-jars.ts';
 import { kafkaServers } from './kafka.ts';
@@ -28,6 +29,10 @@ export interface ServersOptions {
   readonly usualPorts: boolean;
   /** False where nothing has to outlive the run. */
   readonly durable: boolean;
+  /** Jaeger's program, to have one beside the others. */
+  readonly jaeger?: string | undefined;
+  /** Of Postgres, `name=value`, beside ours. */
+  readonly postgresSettings?: readonly string[];
   readonly progress: Progress;
   readonly signal?: AbortSignal;
   /** What else has to succeed before the servers count as started. */
@@ -55,19 +60,24 @@ export async function startServers(options: ServersOptions): Promise<StackState>
   for (const directory of [paths.logs, paths.kafka, paths.sqs]) makePrivate(directory);
   const state = await newState(options, known);
   saveState(state.directory, state);
-  const servers = serversOf(state, options.durable);
+  const servers = serversOf(state, options.durable, options);
   await startMissing(servers, state, options);
   return state;
 }
 
 /** The servers of a stack, in the order in which they are listed. */
-export function serversOf(state: StackState, durable: boolean): Server[] {
+export function serversOf(
+  state: StackState,
+  durable: boolean,
+  { jaeger, postgresSettings: settings = [] }: Pick<ServersOptions, 'jaeger' | 'postgresSettings'> = {},
+): Server[] {
   const paths = stackPaths(state.directory);
   const { ports, passwords } = state;
   return [
-    postgresServer({ paths, port: ports.postgres, password: passwords.postgres, durable }),
+    postgresServer({ paths, port: ports.postgres, password: passwords.postgres, durable, settings }),
     ...kafkaServers({ paths, ports, jars: kafkaJars(sharedCache) }),
     sqsServer({ paths, port: ports.sqs, durable }),
+    ...(ports.jaeger === undefined ? [] : [jaegerServer({ paths, ports: ports.jaeger, program: jaeger })]),
   ];
 }
 
@@ -77,7 +87,7 @@ export async function stopServers(directory: string, progress: Progress): Promis
   if (saved === undefined) return;
   const running = await runningOf(saved);
   // Kafka's nodes together: the last of three could not hand its partitions over without a quorum.
-  for (const group of ['sqs', 'kafka', 'postgres']) {
+  for (const group of ['sqs', 'kafka', 'postgres', 'jaeger']) {
     const members = running.filter(([name]) => name.split('-')[0] === group);
     await Promise.all(members.map(([name, identity]) => stopServer(name, identity)));
     for (const [name] of members) progress(`${name} stopped`);
@@ -171,6 +181,15 @@ async function choosePorts(
     const name = `kafka-${i + 1}`;
     ports.kafka.push(await choose(name, known?.ports.kafka[i], 9092 + 2 * i));
     ports.controllers.push(await choose(name, known?.ports.controllers[i], 9093 + 2 * i));
+  }
+  // Not asked for, it is started no more; one that runs is kept.
+  if (options.jaeger !== undefined || running.has('jaeger')) {
+    const last = known?.ports.jaeger;
+    ports.jaeger = {
+      query: await choose('jaeger', last?.query, usualJaegerPorts.query),
+      grpc: await choose('jaeger', last?.grpc, usualJaegerPorts.grpc),
+      http: await choose('jaeger', last?.http, usualJaegerPorts.http),
+    };
   }
   return ports;
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { roles, type Role } from '../../db/logins.ts';
 import { PipelineError } from '../../shared/errors.ts';
 
 const port = z.number().int().min(1).max(65_535);
@@ -11,6 +12,8 @@ const portsSchema = z.object({
   /** One a broker, in the order of their node ids (1, 2, 3). */
   kafka: z.array(port),
   controllers: z.array(port),
+  /** Where `stack up --observe` has started one. */
+  jaeger: z.object({ query: port, grpc: port, http: port }).optional(),
 });
 const savedSchema = z.object({
   version: z.literal(1),
@@ -19,18 +22,14 @@ const savedSchema = z.object({
   /** By server name: `postgres`, `sqs`, `kafka-1` … Started by us; whether they still run, `isRunning` knows. */
   processes: z.record(z.string(), z.object({ pid: z.number().int().positive(), started: z.string() })),
 });
-const passwordsSchema = z.object({
-  postgres: z.string(),
-  sluice_writer: z.string(),
-  sluice_recoverer: z.string(),
-  sluice_operator: z.string(),
-  sluice_analyst: z.string(),
-});
+const logins = ['postgres', ...roles] as const;
+/** A version of Sluice with fewer roles may have written it. */
+const passwordsSchema = z.partialRecord(z.enum(logins), z.string());
 
 type SavedState = z.output<typeof savedSchema>;
 export type StackPorts = z.output<typeof portsSchema>;
 export type Brokers = SavedState['brokers'];
-export type StackPasswords = z.output<typeof passwordsSchema>;
+export type StackPasswords = Readonly<Record<'postgres' | Role, string>>;
 
 /** A local stack as its directory describes it. Holds passwords: not for a log. */
 export interface StackState extends SavedState {
@@ -52,10 +51,12 @@ export function stackPaths(directory: string) {
     passwords: join(root, 'credentials', 'postgres.json'),
     recovererKey: join(root, 'credentials', 'recoverer.key'),
     vault: join(root, 'vault'),
+    archive: join(root, 'archive'),
     logs: join(root, 'log'),
     postgres: join(root, 'postgres'),
     kafka: join(root, 'kafka'),
     sqs: join(root, 'sqs'),
+    jaegerConfig: join(root, 'jaeger.json'),
     cache: join(root, 'cache'),
   };
 }
@@ -70,11 +71,10 @@ export function readState(directory: string): StackState | undefined {
   const paths = stackPaths(directory);
   const saved = readSaved(directory);
   if (saved === undefined) return undefined;
-  const passwords = readJson(paths.passwords, passwordsSchema);
-  if (passwords === undefined) {
+  if (readJson(paths.passwords, passwordsSchema) === undefined) {
     throw new PipelineError('STACK', `${paths.passwords} is missing: run "sluice stack reset"`);
   }
-  return { ...saved, directory: paths.root, passwords };
+  return { ...saved, directory: paths.root, passwords: ensurePasswords(directory) };
 }
 
 /** The state file is whole at all times: written aside, then renamed. */
@@ -87,15 +87,21 @@ export function saveState(directory: string, state: SavedState): void {
 export function ensurePasswords(directory: string): StackPasswords {
   const paths = stackPaths(directory);
   const known = readJson(paths.passwords, passwordsSchema);
-  if (known !== undefined) return known;
   const random = () => randomBytes(24).toString('base64url');
-  const passwords = {
-    postgres: random(),
-    sluice_writer: random(),
-    sluice_recoverer: random(),
-    sluice_operator: random(),
-    sluice_analyst: random(),
+  const password = (login: (typeof logins)[number]) => known?.[login] ?? random();
+  const passwords: StackPasswords = {
+    postgres: password('postgres'),
+    sluice_writer: password('sluice_writer'),
+    sluice_recoverer: password('sluice_recoverer'),
+    sluice_operator: password('sluice_operator'),
+    sluice_analyst: password('sluice_analyst'),
+    sluice_shredder: password('sluice_shredder'),
+    sluice_tokenizer: password('sluice_tokenizer'),
+    sluice_replayer: password('sluice_replayer'),
+    sluice_approver: password('sluice_approver'),
+    sluice_monitor: password('sluice_monitor'),
   };
+  if (known !== undefined && logins.every((login) => known[login] !== undefined)) return passwords;
   makePrivate(paths.credentials);
   writeJson(paths.passwords, passwords);
   return passwords;

@@ -1,20 +1,11 @@
 import { sql } from 'drizzle-orm';
 import type { Connection } from '../../db/client.ts';
+import { partitionName } from '../../db/partition-name.ts';
 import { attachPartition } from '../../db/queries/attach-partition.ts';
 import { createPartitionTable } from '../../db/queries/create-partition-table.ts';
 import { listPartitions } from '../../db/queries/list-partitions.ts';
-import { PipelineError } from '../../shared/errors.ts';
-import { backoffMs, sleep } from '../../shared/lifecycle.ts';
+import { lockTimeoutMs, retryLocked } from '../../db/retry-locked.ts';
 import type { Day } from '../../shared/time.ts';
-
-/** `partitionName("user_logins", "2026-11-24")` → `"user_logins_20261124"`. */
-export function partitionName(table: string, day: Day): string {
-  return `${table}_${day.replaceAll('-', '')}`;
-}
-
-/** Nobody waits behind us longer than this for a lock that we wait for: we give up and queue again. */
-const lockTimeout = '2s';
-const attempts = 5;
 
 /**
  * Makes the partitions that are missing for `days` and returns their names. Each is made and attached in one transaction, so that
@@ -39,18 +30,12 @@ export async function ensurePartitions(
   return made;
 }
 
-async function makePartition(connection: Connection, table: string, name: string, day: Day): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await connection.transaction(async (session) => {
-        await session.execute(sql`set local lock_timeout = ${sql.raw(`'${lockTimeout}'`)}`);
-        await session.execute(createPartitionTable(table, name));
-        await session.execute(attachPartition(table, name, day));
-      });
-    } catch (error) {
-      const locked = error instanceof PipelineError && error.detail === 'SQLSTATE 55P03';
-      if (!locked || attempt === attempts) throw error;
-      await sleep(backoffMs(attempt, { baseMs: 100, capMs: 2_000 }));
-    }
-  }
+function makePartition(connection: Connection, table: string, name: string, day: Day): Promise<void> {
+  return retryLocked(() =>
+    connection.transaction(async (session) => {
+      await session.execute(sql`set local lock_timeout = ${sql.raw(String(lockTimeoutMs))}`);
+      await session.execute(createPartitionTable(table, name));
+      await session.execute(attachPartition(table, name, day));
+    }),
+  );
 }

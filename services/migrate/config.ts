@@ -7,9 +7,9 @@ import {
   postgresUrl,
   rawTopicSlice,
   topicLayoutSlice,
-  vaultSlice,
   type Env,
 } from '../../shared/config.ts';
+import { vaultSlice } from '../../shared/vault/vault-config.ts';
 
 const shape = {
   ...environmentSlice,
@@ -18,7 +18,8 @@ const shape = {
   ...rawTopicSlice,
   ...deadLetterTopicSlice,
   ...topicLayoutSlice,
-  /** With both, the file vault and its recovery key are made. */
+  ...vaultSlice,
+  /** With both, the vault is made ready and its recovery key made. */
   VAULT_URL: vaultSlice.VAULT_URL.optional(),
   VAULT_RECOVERY_KEY_FILE: z.string().optional(),
 };

@@ -1,5 +1,6 @@
 import { openDatabase } from '../../db/client.ts';
 import { migrateDatabase, readMigrations } from '../../db/migrate.ts';
+import { kafkaAccess } from '../../shared/kafka/access.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { describeTopics, makeTopics, topicLayout } from '../../shared/kafka/topic-layout.ts';
 import { createLogger } from '../../shared/log.ts';
@@ -23,7 +24,7 @@ export async function migrate(options: { json?: boolean }): Promise<number> {
   const vault = await makeVault(config);
   if (vault) say('made the vault and its recovery key');
   const log = createLogger({ service: 'migrate', level: config.LOG_LEVEL });
-  const client = createKafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'sluice-migrate', log });
+  const client = createKafkaClient({ ...kafkaAccess(config), clientId: 'sluice-migrate', log });
   const topics = await makeTopics(client, layout);
   const changed = describeTopics(topics);
   for (const line of changed) say(line);
@@ -43,5 +44,5 @@ async function applyMigrations(config: MigrateConfig): Promise<string[]> {
 
 async function makeVault(config: MigrateConfig): Promise<boolean> {
   if (config.VAULT_URL === undefined || config.VAULT_RECOVERY_KEY_FILE === undefined) return false;
-  return createVault(config.VAULT_URL, config.VAULT_RECOVERY_KEY_FILE);
+  return createVault({ ...config, VAULT_URL: config.VAULT_URL }, config.VAULT_RECOVERY_KEY_FILE);
 }

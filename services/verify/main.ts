@@ -1,10 +1,11 @@
 import { openDatabase } from '../../db/client.ts';
+import { kafkaAccess } from '../../shared/kafka/access.ts';
 import { createKafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import { createLogger } from '../../shared/log.ts';
 import { verifyConfig } from './config.ts';
-import { kafkaReader } from './kafka-reader.ts';
+import { kafkaReader } from '../../db/proof/kafka-reader.ts';
 import { formatProof, jsonProof } from './report.ts';
-import { proveTopic } from './verify.ts';
+import { proveTopic } from '../../db/proof/prove-topic.ts';
 
 /**
  * `sluice verify`: prints the proof. Resolves with exit code 1 when it is not one.
@@ -14,7 +15,7 @@ export async function verify(options: { complete?: boolean; json?: boolean }): P
   const config = verifyConfig(process.env);
   const { RAW_TOPIC: topic, WRITER_GROUP: group } = config;
   const log = createLogger({ service: 'verify', level: config.LOG_LEVEL });
-  const client = createKafkaClient({ brokers: config.KAFKA_BROKERS, clientId: 'sluice-verify', log });
+  const client = createKafkaClient({ ...kafkaAccess(config), clientId: 'sluice-verify', log });
   await using database = openDatabase(config.OPERATOR_DATABASE_URL, {
     applicationName: 'sluice-verify',
     max: 1,

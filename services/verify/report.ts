@@ -1,4 +1,4 @@
-import type { PartitionProof, Proof } from './verify.ts';
+import type { PartitionProof, Proof } from '../../db/proof/prove-topic.ts';
 
 const columns = [
   'partition',
