@@ -2,7 +2,8 @@ import { sleep } from '../../shared/lifecycle.ts';
 import { seededRandom } from '../../services/demo/sample-logins.ts';
 import { expectDelivered } from '../helpers/invariants.ts';
 import { startLoad } from '../helpers/load.ts';
-import { createPipeline, type ServiceProcess, type Servers } from '../helpers/pipeline.ts';
+import { createPipeline, type Servers } from '../helpers/pipeline.ts';
+import type { ServiceProcess } from '../helpers/service-process.ts';
 import { settled } from '../helpers/settle.ts';
 
 export interface KillReport {

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { openDatabase, type Database, type Session } from '../../db/client.ts';
 import { ensureLogins, roleUrl, type Role } from '../../db/logins.ts';
 import { migrateDatabase, readMigrations } from '../../db/migrate.ts';
+import { editPostgresUrl } from '../../shared/postgres-url.ts';
 
 /** The passwords of the roles in the test cluster, where every test shares the roles. */
 export const testPasswords: Readonly<Record<Role, string>> = {
@@ -10,11 +11,30 @@ export const testPasswords: Readonly<Record<Role, string>> = {
   sluice_recoverer: 'test-recoverer',
   sluice_operator: 'test-operator',
   sluice_analyst: 'test-analyst',
+  sluice_shredder: 'test-shredder',
+  sluice_tokenizer: 'test-tokenizer',
+  sluice_approver: 'test-approver',
+  sluice_monitor: 'test-monitor',
+  sluice_replayer: 'test-replayer',
 };
 
 export interface TestDatabase extends AsyncDisposable {
   readonly name: string;
-  readonly urls: Readonly<Record<'admin' | 'writer' | 'recoverer' | 'operator' | 'analyst', string>>;
+  readonly urls: Readonly<
+    Record<
+      | 'admin'
+      | 'writer'
+      | 'recoverer'
+      | 'operator'
+      | 'analyst'
+      | 'shredder'
+      | 'tokenizer'
+      | 'approver'
+      | 'monitor'
+      | 'replayer',
+      string
+    >
+  >;
   /** A pool that is closed with the database; one that still has a connection out by then fails the test. */
   open(as: keyof TestDatabase['urls'], options?: { max?: number; statementTimeoutMs?: number }): Database;
 }
@@ -39,6 +59,11 @@ export async function createDatabase(adminUrl: string): Promise<TestDatabase> {
     recoverer: roleUrl(admin, 'sluice_recoverer', testPasswords.sluice_recoverer),
     operator: roleUrl(admin, 'sluice_operator', testPasswords.sluice_operator),
     analyst: roleUrl(admin, 'sluice_analyst', testPasswords.sluice_analyst),
+    shredder: roleUrl(admin, 'sluice_shredder', testPasswords.sluice_shredder),
+    tokenizer: roleUrl(admin, 'sluice_tokenizer', testPasswords.sluice_tokenizer),
+    approver: roleUrl(admin, 'sluice_approver', testPasswords.sluice_approver),
+    monitor: roleUrl(admin, 'sluice_monitor', testPasswords.sluice_monitor),
+    replayer: roleUrl(admin, 'sluice_replayer', testPasswords.sluice_replayer),
   };
   return {
     name,
@@ -109,7 +134,7 @@ async function withAdmin<T>(url: string, work: (database: Database) => Promise<T
 }
 
 function databaseUrl(adminUrl: string, name: string): string {
-  const url = new URL(adminUrl);
-  url.pathname = `/${name}`;
-  return url.href;
+  return editPostgresUrl(adminUrl, (url) => {
+    url.pathname = `/${name}`;
+  });
 }

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { PipelineError, type ErrorCode } from '../../shared/errors.ts';
-import type { FailedEntry, Queue, QueueAttributes, QueueMessage } from '../../shared/sqs/ports.ts';
+import type {
+  FailedEntry,
+  Queue,
+  QueueAttributes,
+  QueueMessage,
+  ReceiveOptions,
+} from '../../shared/sqs/ports.ts';
 import type { Clock } from '../../shared/time.ts';
 
 interface Stored {
@@ -95,7 +101,7 @@ export class FakeQueue implements Queue {
     return this.#messages.filter((message) => message.visibleAtMs > this.#clock()).length;
   }
 
-  async receive(options: { max: number; waitSeconds: number; signal: AbortSignal }): Promise<QueueMessage[]> {
+  async receive(options: ReceiveOptions): Promise<QueueMessage[]> {
     this.#arrive('receive', []);
     this.receivesUnderWay++;
     try {
@@ -103,7 +109,10 @@ export class FakeQueue implements Queue {
       for (;;) {
         if (options.signal.aborted) return [];
         const messages = this.#take(options.max);
-        if (messages.length > 0 || this.#clock() >= until) return messages;
+        if (messages.length > 0 || this.#clock() >= until) {
+          const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 2);
+          return options.admit === undefined || (await options.admit(bytes)) ? messages : [];
+        }
         await this.#woken(until - this.#clock(), options.signal);
       }
     } finally {

@@ -8,6 +8,9 @@ vaultConformance('the fake', async () => {
     transit: vault,
     peppers: vault,
     privateKeys: vault,
+    mover: vault,
+    destroyer: vault,
+    inventory: vault,
     async goAway() {
       vault.failure = 'VAULT_UNAVAILABLE';
     },

@@ -1,48 +1,58 @@
+import { newKeyPair, secureBuffer, type KeyPair } from '../../shared/crypto/sealed-box.ts';
 import { PipelineError, type ErrorCode } from '../../shared/errors.ts';
-import { randomKey } from '../../shared/crypto/sealed-box.ts';
-import type { DayPrivateKeys, KeyKeeper, Pepper, Peppers, TransitKeys } from '../../shared/vault/ports.ts';
 import type { Day } from '../../shared/time.ts';
+import {
+  dayPrivateKeys,
+  keyDestroyer,
+  keyInventory,
+  keyKeeper,
+  keyMover,
+  peppers,
+  transitKeys,
+} from '../../shared/vault/keys.ts';
+import type {
+  DayPrivateKeys,
+  KeyDestroyer,
+  KeyInventory,
+  KeyKeeper,
+  KeyMover,
+  Pepper,
+  Peppers,
+  TransitKeys,
+} from '../../shared/vault/ports.ts';
+import type { SecretKind, SecretName, SecretStore } from '../../shared/vault/secret-store.ts';
 
-/** A vault in memory, all ports in one; passes the conformance suite. */
-export class FakeVault implements KeyKeeper, TransitKeys, Peppers, DayPrivateKeys {
-  readonly dayKeys = new Map<string, Buffer>();
-  readonly transitKeys = new Map<Day, Buffer>();
-  readonly peppers = new Map<number, Buffer>();
+/** Secrets in memory; passes the conformance suite. */
+export class FakeStore implements SecretStore {
+  readonly secrets = new Map<SecretName, Buffer>();
   /** While set, every call throws it. */
   failure: ErrorCode | undefined;
 
-  async putDayPrivateKey(day: Day, publicKey: Buffer, privateKey: Buffer): Promise<void> {
+  async create(name: SecretName, value: Buffer): Promise<boolean> {
     this.#answer();
-    const name = nameOf(day, publicKey);
+    if (this.secrets.has(name)) return false;
     // A copy: the caller wipes its own.
-    if (!this.dayKeys.has(name)) this.dayKeys.set(name, Buffer.from(privateKey));
+    this.secrets.set(name, Buffer.from(value));
+    return true;
   }
 
-  async dayPrivateKey(day: Day, publicKey: Buffer): Promise<Buffer | undefined> {
+  async read(name: SecretName): Promise<Buffer | undefined> {
     this.#answer();
-    return this.dayKeys.get(nameOf(day, publicKey));
+    const value = this.secrets.get(name);
+    if (value === undefined) return undefined;
+    const copy = secureBuffer(value.length);
+    value.copy(copy);
+    return copy;
   }
 
-  async ensureTransitKey(day: Day): Promise<void> {
+  async list(kind: SecretKind): Promise<SecretName[]> {
     this.#answer();
-    if (!this.transitKeys.has(day)) this.transitKeys.set(day, randomKey());
+    return [...this.secrets.keys()].filter((name) => name.startsWith(`${kind}/`)).sort();
   }
 
-  async transitKey(day: Day): Promise<Buffer | undefined> {
+  async destroy(name: SecretName): Promise<void> {
     this.#answer();
-    return this.transitKeys.get(day);
-  }
-
-  async ensurePepper(): Promise<void> {
-    this.#answer();
-    if (this.peppers.size === 0) this.peppers.set(1, randomKey());
-  }
-
-  async pepper(): Promise<Pepper | undefined> {
-    this.#answer();
-    const epoch = Math.max(0, ...this.peppers.keys());
-    const key = this.peppers.get(epoch);
-    return key === undefined ? undefined : { epoch, key };
+    this.secrets.delete(name);
   }
 
   #answer(): void {
@@ -50,6 +60,73 @@ export class FakeVault implements KeyKeeper, TransitKeys, Peppers, DayPrivateKey
   }
 }
 
-function nameOf(day: Day, publicKey: Buffer): string {
-  return `${day} ${publicKey.toString('hex')}`;
+type AllPorts = KeyKeeper & TransitKeys & Peppers & DayPrivateKeys & KeyMover & KeyDestroyer & KeyInventory;
+
+/** A vault in memory, all ports in one, with its recoverer's keypair. */
+export class FakeVault implements AllPorts {
+  readonly store = new FakeStore();
+  readonly recoverer: KeyPair = newKeyPair();
+  readonly #ports: AllPorts;
+
+  constructor() {
+    const { store, recoverer } = this;
+    store.secrets.set('recoverer/public', recoverer.publicKey);
+    this.#ports = {
+      ...keyInventory(store),
+      ...keyKeeper(store),
+      ...transitKeys(store),
+      ...peppers(store),
+      ...dayPrivateKeys(store, recoverer),
+      ...keyMover(store),
+      ...keyDestroyer(store),
+    };
+  }
+
+  get failure(): ErrorCode | undefined {
+    return this.store.failure;
+  }
+
+  set failure(code: ErrorCode | undefined) {
+    this.store.failure = code;
+  }
+
+  putDayPrivateKey(day: Day, publicKey: Buffer, privateKey: Buffer): Promise<void> {
+    return this.#ports.putDayPrivateKey(day, publicKey, privateKey);
+  }
+  dayPrivateKey(day: Day, publicKey: Buffer): Promise<Buffer | undefined> {
+    return this.#ports.dayPrivateKey(day, publicKey);
+  }
+  ensureTransitKey(day: Day): Promise<void> {
+    return this.#ports.ensureTransitKey(day);
+  }
+  transitKey(day: Day): Promise<Buffer | undefined> {
+    return this.#ports.transitKey(day);
+  }
+  ensurePepper(epoch: number): Promise<void> {
+    return this.#ports.ensurePepper(epoch);
+  }
+  pepper(epoch: number): Promise<Pepper | undefined> {
+    return this.#ports.pepper(epoch);
+  }
+  transitDays(): Promise<Day[]> {
+    return this.#ports.transitDays();
+  }
+  destroyTransitKey(day: Day): Promise<void> {
+    return this.#ports.destroyTransitKey(day);
+  }
+  moveDayKeys(day: Day, to: 'day' | 'archive'): Promise<number> {
+    return this.#ports.moveDayKeys(day, to);
+  }
+  destroyDayKeys(day: Day): Promise<number> {
+    return this.#ports.destroyDayKeys(day);
+  }
+  destroyPepper(epoch: number): Promise<void> {
+    return this.#ports.destroyPepper(epoch);
+  }
+  dayKeys(): ReturnType<KeyInventory['dayKeys']> {
+    return this.#ports.dayKeys();
+  }
+  pepperEpochs(): Promise<number[]> {
+    return this.#ports.pepperEpochs();
+  }
 }

@@ -54,7 +54,8 @@ export async function sealedOnly(session: Session): Promise<void> {
     select count(*)::integer as n from user_logins
     where substring(ip_sealed from 1 for 2) <> '\\x0101' or octet_length(ip_sealed) < 52
        or substring(device_id_sealed from 1 for 2) <> '\\x0101' or octet_length(device_id_sealed) < 51
-       or masked_ip !~ '^t[0-9]+:[A-Za-z0-9_-]{22}$' or masked_device_id !~ '^t[0-9]+:[A-Za-z0-9_-]{22}$'`);
+       or masked_ip !~ '^t[0-9]+:[A-Za-z0-9_-]{22}$' or masked_device_id !~ '^t[0-9]+:[A-Za-z0-9_-]{22}$'
+       or masked_ip_prior !~ '^t[0-9]+:[A-Za-z0-9_-]{22}$' or masked_device_id_prior !~ '^t[0-9]+:[A-Za-z0-9_-]{22}$'`);
   assert.equal(rows[0]?.n, 0, 'rows with a personal field that is not sealed');
 }
 
@@ -64,13 +65,23 @@ export async function ledgerTiles(pipeline: Pipeline): Promise<void> {
   assert.deepEqual({ code, said: code === 0 ? '' : stdout + stderr }, { code: 0, said: '' });
 }
 
-/** All four, on everything that was sent. */
+/** What the ledger says was inserted are the rows that are there: both are of the same transaction, so nothing can come between. */
+export async function ledgerCounts(pipeline: Pipeline): Promise<void> {
+  const { inserted } = await ledgerOf(pipeline);
+  const { rows } = await pipeline.admin.execute<{ n: number }>(
+    sql`select count(*)::integer as n from user_logins`,
+  );
+  assert.equal(inserted, rows[0]?.n, 'inserted according to the ledger, and rows');
+}
+
+/** All of them, on everything that was sent. */
 export async function expectDelivered(pipeline: Pipeline, sent: ReadonlySet<string>): Promise<Outcome> {
   const outcome = await outcomeOf(pipeline);
   noGaps(sent, outcome);
   noDuplicates(sent, outcome);
   await sealedOnly(pipeline.admin);
   await ledgerTiles(pipeline);
+  await ledgerCounts(pipeline);
   return outcome;
 }
 

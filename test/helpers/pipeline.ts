@@ -1,5 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,10 @@ import { createFileVault, openKeyKeeper } from '../../shared/vault/open-vault.ts
 import type { Database } from '../../db/client.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 import { createQueue, testRegion, type QueueOptions, type TestQueue } from './queues.ts';
+import { ended, startProcess, type ServiceProcess } from './service-process.ts';
 import { randomName, testKafkaClient } from './topics.ts';
+
+export type { ServiceProcess } from './service-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -23,6 +26,8 @@ export interface Servers {
 
 export interface PipelineOptions {
   readonly partitions?: number;
+  /** Of the topics; 1 when left out. With more, all but one must have a record before it is acknowledged. */
+  readonly replication?: number;
   readonly queue?: QueueOptions;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -40,21 +45,22 @@ export interface Pipeline extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   readonly directory: string;
   /** Runs `sluice <command>` in the background. */
-  start(command: 'connector' | 'writer', env?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
+  start(
+    command: 'connector' | 'writer' | 'maintain' | 'console' | 'replay',
+    env?: Readonly<Record<string, string>>,
+    args?: readonly string[],
+    /** Words before the command, which end as that process. */
+    within?: readonly string[],
+  ): Promise<ServiceProcess>;
   /** Runs `sluice …` to its end. */
   run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
+  /** The same with other settings. */
+  runWith(
+    env: Readonly<Record<string, string>>,
+    ...args: string[]
+  ): Promise<{ code: number; stdout: string; stderr: string }>;
   /** Everything that any service of this pipeline has logged. */
   logs(): Promise<string>;
-}
-
-export interface ServiceProcess {
-  readonly pid: number;
-  readonly logFile: string;
-  /** The exit code, or the signal that ended it; undefined while it runs. */
-  readonly ended: number | string | undefined;
-  kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | string>;
-  /** Peak resident memory so far, bytes. */
-  peakMemory(): Promise<number>;
 }
 
 export async function createPipeline(servers: Servers, options: PipelineOptions = {}): Promise<Pipeline> {
@@ -66,7 +72,12 @@ export async function createPipeline(servers: Servers, options: PipelineOptions 
   const rawTopic = randomName('raw');
   const deadLetterTopic = randomName('dead');
   const group = randomName('writers');
-  const topic = { partitions: options.partitions ?? 8, replication: 1, minInsync: 1 };
+  const replication = options.replication ?? 1;
+  const topic = {
+    partitions: options.partitions ?? 8,
+    replication,
+    minInsync: Math.max(1, replication - 1),
+  };
   await ensureTopics(testKafkaClient(servers.kafkaBrokers), [
     { ...topic, topic: rawTopic },
     { ...topic, topic: deadLetterTopic },
@@ -77,7 +88,7 @@ export async function createPipeline(servers: Servers, options: PipelineOptions 
   await createFileVault(`${directory}/vault`, recoveryKeyFile);
   await maintainDays({
     database: admin,
-    keeper: await openKeyKeeper(vaultUrl),
+    keeper: await openKeyKeeper({ VAULT_URL: vaultUrl }),
     tables: ['user_logins'],
     clock: Date.now,
   });
@@ -98,8 +109,14 @@ export async function createPipeline(servers: Servers, options: PipelineOptions 
     ADMIN_DATABASE_URL: database.urls.admin,
     RECOVERY_DATABASE_URL: database.urls.recoverer,
     OPERATOR_DATABASE_URL: database.urls.operator,
+    SHRED_DATABASE_URL: database.urls.shredder,
+    TOKENS_DATABASE_URL: database.urls.tokenizer,
+    APPROVAL_DATABASE_URL: database.urls.approver,
+    MONITOR_DATABASE_URL: database.urls.monitor,
+    REPLAY_DATABASE_URL: database.urls.replayer,
     VAULT_URL: vaultUrl,
     VAULT_RECOVERY_KEY_FILE: recoveryKeyFile,
+    ARCHIVE_URL: `file:${directory}/archive`,
     ...options.env,
   };
   const processes: ServiceProcess[] = [];
@@ -117,46 +134,17 @@ export async function createPipeline(servers: Servers, options: PipelineOptions 
     kafkaBrokers: servers.kafkaBrokers,
     env,
     directory,
-    async start(command, more = {}) {
+    async start(command, more = {}, args = [], within = []) {
       const logFile = join(directory, `${command}-${processes.length}.log`);
-      const started = await startService(command, logFile, { ...env, ...more });
+      const [program = '', ...rest] = [...within, process.execPath, `${root}bin/sluice.js`, command, ...args];
+      const started = await startProcess(program, rest, logFile, { ...env, ...more });
       processes.push(started);
       return started;
     },
     run: (...args) => runToEnd(args, env),
+    runWith: (more, ...args) => runToEnd(args, { ...env, ...more }),
     logs: async () => (await Promise.all(processes.map(({ logFile }) => readFile(logFile, 'utf8')))).join(''),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-async function startService(
-  command: string,
-  logFile: string,
-  env: Record<string, string>,
-): Promise<ServiceProcess> {
-  const log = await open(logFile, 'a');
-  const child = spawn(process.execPath, [`${root}bin/sluice.js`, command], {
-    env,
-    stdio: ['ignore', log.fd, log.fd],
-  });
-  const end = ended(child);
-  await log.close();
-  if (child.pid === undefined) throw new Error(`${command} did not start`);
-  const { pid } = child;
-  return {
-    pid,
-    logFile,
-    get ended() {
-      return child.exitCode ?? child.signalCode ?? undefined;
-    },
-    async kill(signal) {
-      child.kill(signal);
-      return end;
-    },
-    async peakMemory() {
-      const status = await readFile(`/proc/${pid}/status`, 'utf8');
-      return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) * 1_024;
-    },
   };
 }
 
@@ -175,13 +163,6 @@ async function runToEnd(args: readonly string[], env: Record<string, string>) {
   });
   const code = await ended(child);
   return { code: typeof code === 'number' ? code : 1, stdout, stderr };
-}
-
-function ended(child: ChildProcess): Promise<number | string> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 1));
-  });
 }
 
 /** Waits until `condition` holds, looking every 100 ms; fails with `what` after two minutes. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
-import { sampleLogins, seededRandom } from '../../services/demo/sample-logins.ts';
+import { sampleLogins, seededRandom, type SampleLogin } from '../../services/demo/sample-logins.ts';
 import { TransitSealer } from '../../shared/crypto/transit.ts';
 import { createRecordProducer } from '../../shared/kafka/kafkajs-producer.ts';
 import { partitionFor } from '../../shared/kafka/partitioner.ts';
@@ -13,13 +13,35 @@ import { testKafkaClient } from './topics.ts';
 
 const perRequest = 1_000;
 
+export interface PreloadOptions {
+  readonly seed?: number;
+  /** One record in so many has the header of a trace. */
+  readonly tracedEvery?: number;
+  /** When each was sent (default: now, all of them). */
+  readonly sentAtMs?: (index: number) => number;
+  /** One in so many is of another shape: a dead letter. */
+  readonly misshapenEvery?: number;
+  /** What becomes of each login before it is sealed. */
+  readonly change?: (login: SampleLogin) => SampleLogin;
+}
+
 /** Puts `count` logins on the raw topic as the connector would: sealed in transit, keyed by MessageId, spread by key. */
-export async function preloadTopic(pipeline: Pipeline, count: number, seed = 1): Promise<void> {
+export async function preloadTopic(
+  pipeline: Pipeline,
+  count: number,
+  options: PreloadOptions = {},
+): Promise<void> {
+  const nowMs = Date.now();
+  const {
+    seed = 1,
+    tracedEvery = Infinity,
+    misshapenEvery = Infinity,
+    change = (login) => login,
+    sentAtMs: sentAt = () => nowMs,
+  } = options;
   const producer = createRecordProducer(testKafkaClient(pipeline.kafkaBrokers));
   const partitions = await producer.partitionCount(pipeline.rawTopic);
-  const transit = new TransitSealer(await openTransitKeys(pipeline.env['VAULT_URL'] ?? ''));
-  const sentAtMs = Date.now();
-  await transit.prepare(dayOf(sentAtMs));
+  const transit = new TransitSealer(await openTransitKeys({ VAULT_URL: pipeline.env['VAULT_URL'] ?? '' }));
   const logins = sampleLogins(seededRandom(seed));
   const lanes = Array.from({ length: partitions }, (): OutgoingRecord[] => []);
   const flush = async () => {
@@ -32,11 +54,19 @@ export async function preloadTopic(pipeline: Pipeline, count: number, seed = 1):
   };
   for (let i = 0; i < count; i++) {
     const eventId = randomUUID();
-    const value = transit.seal(Buffer.from(JSON.stringify(logins.next().value)), { eventId, sentAtMs });
+    const sentAtMs = sentAt(i);
+    await transit.prepare(dayOf(sentAtMs));
+    // 1 % Infinity is 1.
+    const body =
+      misshapenEvery !== Infinity && i % misshapenEvery === 1 ? { foo: i } : change(logins.next().value);
+    const value = transit.seal(Buffer.from(JSON.stringify(body)), { eventId, sentAtMs });
     const key = Buffer.from(eventId);
     const lane = lanes[partitionFor(key, partitions)];
     if (value === undefined || lane === undefined) throw new Error('no key or no partition');
-    lane.push({ key, value, timestampMs: sentAtMs });
+    const traceId = eventId.replaceAll('-', '');
+    const traced = i % tracedEvery === 1;
+    const headers = { traceparent: Buffer.from(`00-${traceId}-${traceId.slice(16)}-01`) };
+    lane.push({ key, value, timestampMs: sentAtMs, ...(traced ? { headers } : {}) });
     if (lane.length === perRequest) await flush();
   }
   await flush();

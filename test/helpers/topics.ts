@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
-import { createRecordConsumer } from '../../shared/kafka/kafkajs-consumer.ts';
 import { createKafkaClient, type KafkaClient } from '../../shared/kafka/kafkajs-client.ts';
-import { topicOffsets } from '../../shared/kafka/offsets.ts';
-import type { FetchedBatch, IncomingRecord } from '../../shared/kafka/ports.ts';
+import type { IncomingRecord } from '../../shared/kafka/ports.ts';
+import { readRange, resolveRange } from '../../shared/kafka/read-range.ts';
 import { ensureTopics } from '../../shared/kafka/topics.ts';
 
 /** A client that logs nothing. */
@@ -23,7 +22,7 @@ export function randomName(prefix: string): string {
 /** A topic of a random name on a single broker. Its name. */
 export async function createTopic(
   brokers: string,
-  options: { partitions: number; maxMessageBytes?: number },
+  options: { partitions: number; maxMessageBytes?: number; replication?: number; minInsync?: number },
 ): Promise<string> {
   const topic = randomName('topic');
   await ensureTopics(testKafkaClient(brokers), [{ topic, replication: 1, minInsync: 1, ...options }]);
@@ -36,22 +35,11 @@ export async function readAll(
   topic: string,
 ): Promise<(IncomingRecord & { readonly partition: number })[]> {
   const client = testKafkaClient(brokers);
-  const filled = [...(await topicOffsets(client, topic))].filter(([, { low, high }]) => low < high);
-  if (filled.length === 0) return [];
-  const consumer = createRecordConsumer(client, { topic, groupId: randomName('read-all') });
-  const done = Promise.withResolvers<void>();
   const read = new Map<number, IncomingRecord[]>();
-  const onBatch = async ({ partition, records }: FetchedBatch): Promise<void> => {
+  for await (const { partition, records } of readRange(client, topic, await resolveRange(client, topic))) {
     read.set(partition, (read.get(partition) ?? []).concat(records));
-    const complete = filled.every(([p, { high }]) => (read.get(p)?.at(-1)?.offset ?? -1n) >= high - 1n);
-    if (complete) done.resolve();
-  };
-  const run = consumer.run({ onBatch, onAssigned: () => read.clear() });
-  await Promise.race([done.promise, run]);
-  await consumer.stop();
-  return filled.flatMap(([partition, { high }]) =>
-    (read.get(partition) ?? [])
-      .filter(({ offset }) => offset < high)
-      .map((record) => Object.assign(record, { partition })),
-  );
+  }
+  return [...read]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([partition, records]) => records.map((record) => Object.assign(record, { partition })));
 }

@@ -1,0 +1,4 @@
+import { bigRecords } from './catalogue/data.ts';
+import { testFault } from './run.ts';
+
+testFault('rows and dead letters like others', bigRecords);

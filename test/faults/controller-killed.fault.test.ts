@@ -1,0 +1,4 @@
+import { controllerKilled } from './catalogue/kafka.ts';
+import { testFault } from './run.ts';
+
+testFault('nothing acknowledged is lost', controllerKilled);

@@ -1,0 +1,4 @@
+import { memoryLimited } from './catalogue/data.ts';
+import { testFault } from './run.ts';
+
+testFault('nobody is killed for it', memoryLimited);

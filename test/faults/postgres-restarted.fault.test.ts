@@ -1,0 +1,4 @@
+import { postgresRestarted } from './catalogue/postgres.ts';
+import { testFault } from './run.ts';
+
+testFault('an outage is waited out', postgresRestarted);

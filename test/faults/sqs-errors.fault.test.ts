@@ -1,0 +1,4 @@
+import { sqsErrors } from './catalogue/sqs.ts';
+import { testFault } from './run.ts';
+
+testFault('an outage is waited out', sqsErrors);

@@ -1,0 +1,4 @@
+import { partialFailures } from './catalogue/sqs.ts';
+import { testFault } from './run.ts';
+
+testFault('what failed is done again', partialFailures);

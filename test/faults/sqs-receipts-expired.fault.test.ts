@@ -1,0 +1,4 @@
+import { receiptsExpired } from './catalogue/sqs.ts';
+import { testFault } from './run.ts';
+
+testFault('the same event again changes nothing', receiptsExpired);

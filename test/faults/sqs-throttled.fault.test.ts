@@ -1,0 +1,4 @@
+import { sqsThrottled } from './catalogue/sqs.ts';
+import { testFault } from './run.ts';
+
+testFault('an outage is waited out', sqsThrottled);

@@ -1,0 +1,4 @@
+import { everythingStalled } from './catalogue/network.ts';
+import { testFault } from './run.ts';
+
+testFault('nothing lost, nothing twice', everythingStalled);
