@@ -9,19 +9,22 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
 
-/** The same of a process and all its children alive now: a Postgres server with its backends. */
+/** The same of a process and all its children, those that have ended included: a Postgres server with its backends. */
 export function treeCpuSeconds(root: number): number {
-  let total = cpuSeconds(root);
+  const own = statFields(root);
+  let ticks = 0;
+  // Its own, and (cutime, cstime) of the children it has waited for.
+  for (const field of [11, 12, 13, 14]) ticks += Number(own[field]);
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const fields = statFields(Number(name));
-      if (Number(fields[1]) === root) total += (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+      if (Number(fields[1]) === root) ticks += Number(fields[11]) + Number(fields[12]);
     } catch {
       // Ended between the listing and the look.
     }
   }
-  return total;
+  return ticks / ticksPerSecond;
 }
 
 /** Fields from the third on: the second, the name in parentheses, may hold spaces. */

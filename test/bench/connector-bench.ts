@@ -1,0 +1,75 @@
+import { topicOffsets } from '../../shared/kafka/offsets.ts';
+import { sleep } from '../../shared/lifecycle.ts';
+import { createPipeline, type Pipeline } from '../helpers/pipeline.ts';
+import { preloadQueue } from '../helpers/preload.ts';
+import { messagesIn } from '../helpers/queues.ts';
+import type { ServiceProcess } from '../helpers/service-process.ts';
+import { testKafkaClient } from '../helpers/topics.ts';
+import { watchOver } from './alive.ts';
+import { openEveryRecord } from './open-sample.ts';
+import { cpuSeconds } from './process-cost.ts';
+import type { BenchServers } from './servers.ts';
+import type { Sample } from './sink.ts';
+
+/** Not more often: each look is a connection of its own, on the cores that are measured. */
+const lookMs = 250;
+
+/**
+ * A program that moves a full queue to the topic: until every message is there and the queue is empty. The SQS stand-in shares the machine and takes
+ * more of it than what is measured: compare CPU a message rather than rates. `check` reads the topic afterwards.
+ */
+export async function measureQueueToTopic(
+  servers: BenchServers,
+  messages: number,
+  start: (pipeline: Pipeline) => Promise<ServiceProcess>,
+  check: (pipeline: Pipeline, messages: number) => Promise<void>,
+): Promise<Sample> {
+  await using pipeline = await createPipeline(servers, { partitions: 8, env: { LOG_LEVEL: 'warn' } });
+  await preloadQueue(pipeline, messages);
+  const kafka = testKafkaClient(servers.kafkaBrokers);
+  const published = async () => {
+    const offsets = await topicOffsets(kafka, pipeline.rawTopic);
+    return Number([...offsets.values()].reduce((sum, { high }) => sum + high, 0n));
+  };
+  const started = await start(pipeline);
+  try {
+    const alive = watchOver(started);
+    let first = 0;
+    while ((first = await published()) === 0) {
+      alive();
+      await sleep(50);
+    }
+    const before = { at: performance.now(), cpu: cpuSeconds(started.pid) };
+    while ((await published()) < messages) {
+      alive();
+      await sleep(lookMs);
+    }
+    const seconds = (performance.now() - before.at) / 1_000;
+    while ((await messagesIn(pipeline.queue)) > 0) {
+      alive();
+      await sleep(lookMs);
+    }
+    const cpu = cpuSeconds(started.pid) - before.cpu;
+    const peakMiB = (await started.peakMemory()) / 1_048_576;
+    await started.kill('SIGTERM');
+    await check(pipeline, messages);
+    const measured = messages - first;
+    return { perSecond: measured / seconds, cpuMicros: (cpu / measured) * 1e6, peakMiB };
+  } finally {
+    if (started.ended === undefined) await started.kill('SIGKILL');
+  }
+}
+
+/** The connector on a full queue. */
+export function measureConnector(
+  servers: BenchServers,
+  messages: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Sample> {
+  return measureQueueToTopic(
+    servers,
+    messages,
+    (pipeline) => pipeline.start('connector', env),
+    openEveryRecord,
+  );
+}

@@ -1,0 +1,24 @@
+import { measureConnector, measureQueueToTopic } from '../connector-bench.ts';
+import { contest, type Contender, type Samples } from '../contest.ts';
+import type { BenchServers } from '../servers.ts';
+import { peerConnectors, startPeer } from './contenders.ts';
+import { readEveryEnvelope } from './envelopes.ts';
+import { names } from './names.ts';
+
+/** SQS → Kafka: all of them on a full queue of their own. */
+export async function contestOfConnectors(
+  servers: BenchServers,
+  { messages, rounds }: { messages: number; rounds: number },
+): Promise<Samples> {
+  const measureOurs = () => measureConnector(servers, messages);
+  const contenders: Contender[] = [
+    { name: names.ours, measure: measureOurs },
+    ...peerConnectors.map((peer) => ({
+      name: peer.name,
+      measure: () =>
+        measureQueueToTopic(servers, messages, (pipeline) => startPeer(peer, pipeline), readEveryEnvelope),
+    })),
+    { name: names.oursAgain, measure: measureOurs },
+  ];
+  return await contest(contenders, rounds);
+}
