@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { openDatabase, type Database } from '../../db/client.ts';
 import { lockKeys, withLock } from '../../db/locks.ts';
-import { ensureLogins, roleUrl } from '../../db/logins.ts';
+import { ensureLogins, roleUrl, roles } from '../../db/logins.ts';
 import { createDatabase, testPasswords, type TestDatabase } from '../helpers/database.ts';
 
 let database: TestDatabase;
@@ -142,12 +142,7 @@ test('logins are made, again and by several at once, and their passwords reach n
   const { rows } = await admin.execute<{ rolname: string }>(sql`
     select rolname from pg_authid
     where rolname like 'sluice\\_%' and rolcanlogin and rolpassword like 'SCRAM-SHA-256$4096:%' order by rolname`);
-  expect(rows.map(({ rolname }) => rolname)).toEqual([
-    'sluice_analyst',
-    'sluice_operator',
-    'sluice_recoverer',
-    'sluice_writer',
-  ]);
+  expect(rows.map(({ rolname }) => rolname)).toEqual(roles.toSorted());
   const found = await database.open('writer').execute<{ who: string }>(sql`select session_user as who`);
   expect(found.rows).toEqual([{ who: 'sluice_writer' }]);
 });

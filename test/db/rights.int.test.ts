@@ -5,7 +5,17 @@ import { maintainDays } from '../../services/maintenance/maintain.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 import { FakeVault } from '../helpers/fake-vault.ts';
 
-const roles = ['writer', 'recoverer', 'operator', 'analyst'] as const;
+const roles = [
+  'writer',
+  'recoverer',
+  'operator',
+  'analyst',
+  'shredder',
+  'tokenizer',
+  'approver',
+  'monitor',
+  'replayer',
+] as const;
 type Role = (typeof roles)[number];
 
 let database: TestDatabase;
@@ -19,6 +29,11 @@ beforeAll(async () => {
     recoverer: database.open('recoverer'),
     operator: database.open('operator'),
     analyst: database.open('analyst'),
+    shredder: database.open('shredder'),
+    tokenizer: database.open('tokenizer'),
+    approver: database.open('approver'),
+    monitor: database.open('monitor'),
+    replayer: database.open('replayer'),
   };
   await maintainDays({
     database: as.admin,
@@ -30,6 +45,8 @@ beforeAll(async () => {
   await as.writer.execute(insertDataKey);
   await as.writer.execute(insertLedger);
   await as.recoverer.execute(insertAccess);
+  await as.recoverer.execute(insertRequest);
+  await as.shredder.execute(insertShred);
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
@@ -44,6 +61,8 @@ const insertLedger = sql`insert into ledger
   (topic, partition, first_offset, last_offset, read, inserted, duplicate, dead, unknown_fields, written_by)
   values ('raw', 0, 0, 0, 1, 1, 0, 0, 0, 'w')`;
 const insertAccess = sql`insert into access_log (action, reason, ticket, subject) values ('recover', 'r', 't', 's') returning id`;
+const insertRequest = sql`insert into recovery_requests (subject, reason, ticket) values ('s', 'r', 't')`;
+const insertShred = sql`insert into shreds (scope, user_id, reason, ticket) values ('user', 'u', 'r', 't')`;
 
 const clear = sql.raw(
   'create_date, event_id, sent_at, user_id, device_type, masked_ip, masked_device_id, locale, app_version, app_version_text, dek_id, ingested_at',
@@ -65,6 +84,66 @@ describe('may', () => {
     ['operator', 'read the columns that are not sealed', sql`select ${clear} from user_logins`],
     ['operator', 'see which data keys there are', sql`select dek_id, day, created_at from data_keys`],
     ['analyst', 'read the columns that are not sealed', sql`select ${clear} from user_logins`],
+    ['analyst', 'join on tokens of one epoch', sql`select * from user_logins_masked`],
+    ['operator', 'see orders to shred, and where archives lie', sql`select * from shreds, archives`],
+    [
+      'shredder',
+      'null personal fields by user and time',
+      sql`update user_logins set ip_sealed = null, device_id_sealed = null, masked_ip = null, masked_device_id = null,
+        masked_ip_prior = null, masked_device_id_prior = null from shreds
+        where user_logins.user_id = shreds.user_id and sent_at <= ordered_at and num_nonnulls(masked_ip, masked_device_id) > 0 and false`,
+    ],
+    [
+      'shredder',
+      'mark a key as destroyed',
+      sql`update day_keys set destroyed_at = now() where day = '2026-11-10'`,
+    ],
+    [
+      'shredder',
+      'order, and write the access log',
+      sql`with logged as (${insertAccess}) select * from logged`,
+    ],
+    [
+      'shredder',
+      'finish an order with its proof',
+      sql`update shreds set finished_at = now(), proof = '{}' where user_id = 'u' and finished_at is null`,
+    ],
+    [
+      'shredder',
+      'note that an archive was cleared',
+      sql`update archives set manifest_sha256 = '\\x00', bytes = 1, tokens_cleared_at = now()`,
+    ],
+    [
+      'tokenizer',
+      'read rows and sealed data keys',
+      sql`select * from user_logins join data_keys using (dek_id)`,
+    ],
+    [
+      'tokenizer',
+      'write tokens',
+      sql`update user_logins set masked_ip = 't2:x', masked_ip_prior = 't1:a' where false`,
+    ],
+    ['tokenizer', 'write the access log', insertAccess],
+    [
+      'approver',
+      'see requests and write the access log',
+      sql`with logged as (${insertAccess}) select * from recovery_requests`,
+    ],
+    ['approver', 'approve', sql`select approve_recovery(1)`],
+    ['monitor', 'see when rows came', sql`select ctid, create_date, sent_at, ingested_at from user_logins`],
+    ['monitor', 'read the ledger', sql`select * from ledger`],
+    [
+      'monitor',
+      'see days, archives and open orders',
+      sql`select day_keys.day, state, finished_at from day_keys, archives, shreds`,
+    ],
+    [
+      'replayer',
+      'insert logins and see on which day they are new',
+      sql`${insertLogin('44444444-4444-4444-8444-444444444444')} returning create_date`,
+    ],
+    ['replayer', 'read the columns that are not sealed', sql`select ${clear} from user_logins`],
+    ['replayer', 'insert a data key and learn its id', insertDataKey],
   ];
   test.for(allowed)('%s: %s', async ([role, , statement]) => {
     await expect(as[role].execute(statement)).resolves.toBeDefined();
@@ -116,6 +195,14 @@ const forbiddenToAll: [string, SQL][] = [
 ];
 
 const selects: Record<Role, [string, SQL][]> = {
+  replayer: [
+    ['read what it sealed', sql`select ip_sealed from user_logins`],
+    ['read data keys', sql`select sealed_dek from data_keys`],
+    ['write the live ledger', insertLedger],
+    ['change its own ledger', sql`update replay_ledger set read = 0`],
+    ['change a plan', sql`update replay_jobs set plan = '{}'`],
+    ['write the access log', insertAccess],
+  ],
   writer: [
     ['read rows', sql`select create_date from user_logins`],
     ['count rows', sql`select count(*) from user_logins`],
@@ -159,6 +246,85 @@ const selects: Record<Role, [string, SQL][]> = {
     ['read data keys', sql`select dek_id from data_keys`],
     ['read the ledger', sql`select * from ledger`],
     ['read the access log', sql`select * from access_log`],
+    ['insert rows', insertLogin('33333333-3333-4333-8333-333333333333')],
+  ],
+  shredder: [
+    ['read sealed addresses', sql`select ip_sealed from user_logins`],
+    ['look whether a cell is sealed', sql`select 1 from user_logins where device_id_sealed is not null`],
+    ['learn what it nulls', sql`update user_logins set ip_sealed = null returning ip_sealed`],
+    ['move a sealed cell', sql`update user_logins set device_id_sealed = ip_sealed`],
+    ['read sealed data keys', sql`select sealed_dek from data_keys`],
+    ['change whose row it is', sql`update user_logins set user_id = 'x'`],
+    ['change when it was', sql`update user_logins set sent_at = now()`],
+    ['insert rows', insertLogin('33333333-3333-4333-8333-333333333333')],
+    ['undo a destroyed key', sql`update day_keys set destroyed_at = null where destroyed_at is not null`],
+    ['date it back', sql`update day_keys set destroyed_at = '2020-01-01' where destroyed_at is not null`],
+    [
+      'date an order',
+      sql`insert into shreds (scope, day, reason, ticket, ordered_at) values ('day', '2026-11-10', 'r', 't', '2020-01-01')`,
+    ],
+    [
+      'order as another',
+      sql`insert into shreds (scope, day, reason, ticket, ordered_by) values ('day', '2026-11-10', 'r', 't', 'x')`,
+    ],
+    [
+      'begin with the proof',
+      sql`insert into shreds (scope, day, reason, ticket, finished_at, proof) values ('day', '2026-11-10', 'r', 't', now(), '{}')`,
+    ],
+    ['change an order', sql`update shreds set ticket = 'x'`],
+    ['write a proof anew', sql`update shreds set proof = '{"rowsLeft": 0}' where finished_at is not null`],
+    ['delete an order', sql`delete from shreds`],
+    ['call it swept', sql`update shreds set swept_at = now()`],
+    ['say where an archive lies', sql`update archives set location = 'file:/tmp'`],
+    ['change how far an archive has come', sql`update archives set state = 'archived'`],
+    ['end a token epoch', sql`update token_epochs set state = 'retired'`],
+    ['approve a recovery', sql`select approve_recovery(1)`],
+    ['use an approval', sql`select use_recovery(1, 's')`],
+  ],
+  tokenizer: [
+    ['erase a sealed cell', sql`update user_logins set ip_sealed = null`],
+    ['change whose row it is', sql`update user_logins set user_id = 'x'`],
+    ['insert rows', insertLogin('33333333-3333-4333-8333-333333333333')],
+    ['delete a row', sql`delete from user_logins`],
+    ['mark a key as destroyed', sql`update day_keys set destroyed_at = now()`],
+    ['insert data keys', insertDataKey],
+    ['begin a token epoch', sql`insert into token_epochs (epoch, state) values (9, 'prior')`],
+    ['end a token epoch', sql`update token_epochs set state = 'retired'`],
+    ['order to shred', insertShred],
+    ['see whose data was shredded', sql`select * from shreds`],
+    ['ask for a recovery', insertRequest],
+    ['approve a recovery', sql`select approve_recovery(1)`],
+    ['read the ledger', sql`select * from ledger`],
+  ],
+  approver: [
+    ['read rows', sql`select create_date from user_logins`],
+    ['read tokens', sql`select masked_ip from user_logins_masked`],
+    ['read keys', sql`select * from day_keys`],
+    ['read data keys', sql`select dek_id from data_keys`],
+    ['ask for a recovery', insertRequest],
+    ['approve by hand', sql`update recovery_requests set approved_by = 'x', approved_at = now()`],
+    ['use an approval', sql`select use_recovery(1, 's')`],
+    ['withdraw a request', sql`delete from recovery_requests`],
+    ['order to shred', insertShred],
+    ['see orders to shred', sql`select * from shreds`],
+    ['see archives', sql`select * from archives`],
+    ['insert rows', insertLogin('33333333-3333-4333-8333-333333333333')],
+  ],
+  monitor: [
+    ['see whose rows they are', sql`select user_id from user_logins`],
+    ['find a row by its id', sql`select 1 from user_logins where event_id = gen_random_uuid()`],
+    ['read tokens', sql`select masked_ip from user_logins`],
+    ['read tokens of one epoch', sql`select * from user_logins_masked`],
+    ['read sealed addresses', sql`select ip_sealed from user_logins`],
+    ['read whole rows', sql`select l from user_logins l`],
+    ['read public keys', sql`select public_key from day_keys`],
+    ['read data keys', sql`select dek_id from data_keys`],
+    ['read the access log', sql`select * from access_log`],
+    ['see requests for recovery', sql`select * from recovery_requests`],
+    ['see whose data was shredded', sql`select user_id from shreds`],
+    ['see why', sql`select reason, ticket from shreds`],
+    ['see where an archive lies', sql`select location from archives`],
+    ['write the ledger', insertLedger],
     ['insert rows', insertLogin('33333333-3333-4333-8333-333333333333')],
   ],
 };

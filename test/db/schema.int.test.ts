@@ -5,7 +5,15 @@ import type { Database } from '../../db/client.ts';
 import { dumpSchema } from '../../db/dump-schema.ts';
 import { accessLogTable } from '../../db/schema/access-log.ts';
 import { dataKeysTable, dayKeysTable } from '../../db/schema/keys.ts';
+import {
+  archivesTable,
+  recoveryRequestsTable,
+  shredsTable,
+  tokenEpochsTable,
+} from '../../db/schema/custody.ts';
 import { ledgerTable } from '../../db/schema/ledger.ts';
+import { shadowsTable, shadowSwapsTable } from '../../db/schema/shadows.ts';
+import { replayJobsTable, replayLedgerTable, replayWorkersTable } from '../../db/schema/replay.ts';
 import { userLogins } from '../../shared/streams/user-logins.ts';
 import { createDatabase, type TestDatabase } from '../helpers/database.ts';
 
@@ -33,7 +41,7 @@ test('the dump shows a change of any kind', async () => {
     sql`grant select (ip_sealed) on user_logins to sluice_analyst`,
     sql`grant usage on sequence ledger_id_seq to sluice_operator`,
     sql`grant create on schema public to public`,
-    sql`alter table user_logins alter column user_id type text`,
+    sql`alter table user_logins alter column dek_id type integer`,
   ];
   for (const change of changes) expect(await dumpAfter(change)).not.toBe(before);
   expect(await dumpSchema(admin)).toBe(before);
@@ -50,9 +58,22 @@ function dumpAfter(change: SQL): Promise<string> {
   });
 }
 
-const declared = [userLogins.table, ledgerTable, dayKeysTable, dataKeysTable, accessLogTable].map(
-  getTableConfig,
-);
+const declared = [
+  userLogins.table,
+  ledgerTable,
+  dayKeysTable,
+  dataKeysTable,
+  accessLogTable,
+  shredsTable,
+  archivesTable,
+  tokenEpochsTable,
+  recoveryRequestsTable,
+  shadowsTable,
+  shadowSwapsTable,
+  replayJobsTable,
+  replayLedgerTable,
+  replayWorkersTable,
+].map(getTableConfig);
 
 test.for(declared)('$name is as Drizzle has it', async ({ name, columns }) => {
   const { rows } = await admin.execute(sql`

@@ -165,7 +165,7 @@ interface OpenableCell {
 /** Every sealed cell with the data key it needs, opened by the private key of its day. */
 async function sealedCells(pipeline: Pipeline): Promise<OpenableCell[]> {
   const { VAULT_URL = '', VAULT_RECOVERY_KEY_FILE = '' } = pipeline.env;
-  const vault = await openDayPrivateKeys(VAULT_URL, VAULT_RECOVERY_KEY_FILE);
+  const vault = await openDayPrivateKeys({ VAULT_URL }, VAULT_RECOVERY_KEY_FILE);
   const { rows } = await pipeline.admin.execute<{
     event_id: string;
     day: string;

@@ -72,6 +72,26 @@ describe('Budget', () => {
     expect(order).toEqual(['large', 'small']);
   });
 
+  test('who waits first is served before those that came earlier, in order among themselves', async () => {
+    const budget = new Budget(limit);
+    await budget.reserve({ messages: 5, bytes: 100 }, never);
+    const order: string[] = [];
+    const wait = (name: string, wanted: Share, first: boolean) =>
+      void budget.reserve(wanted, never, { first }).then(() => order.push(name));
+    wait('poll', { messages: 10, bytes: 10 }, false);
+    wait('answer', { messages: 0, bytes: 60 }, true);
+    wait('small answer', { messages: 0, bytes: 1 }, true);
+    budget.release({ messages: 0, bytes: 50 });
+    await new Promise(setImmediate);
+    expect(order).toEqual([]);
+    budget.release({ messages: 0, bytes: 50 });
+    await new Promise(setImmediate);
+    expect(order).toEqual(['answer', 'small answer']);
+    budget.release({ messages: 5, bytes: 61 });
+    await new Promise(setImmediate);
+    expect(order).toEqual(['answer', 'small answer', 'poll']);
+  });
+
   test('a waiter that gives up lets the next one through', async () => {
     const budget = new Budget(limit);
     await budget.reserve({ messages: 5, bytes: 50 }, never);

@@ -13,14 +13,20 @@ describe('parseConnectorConfig', () => {
     expect(parseConnectorConfig(given)).toStrictEqual({
       ...given,
       KAFKA_BROKERS: ['kafka-1.internal:9092', 'kafka-2.internal:9092'],
+      KAFKA_TLS: 'off',
       SLUICE_ENV: 'dev',
       LOG_LEVEL: 'info',
+      HEALTH_HOST: '127.0.0.1',
       RAW_TOPIC: 'user-logins.raw',
       TRANSIT_SEALING: 'on',
+      METRICS_HOST: '127.0.0.1',
+      TRACE_SAMPLE_RATE: 0.001,
+      OTEL_METRIC_EXPORT_INTERVAL: 60_000,
+      OTEL_METRIC_EXPORT_TIMEOUT: 30_000,
       CONNECTOR_RECEIVERS: 4,
       CONNECTOR_LINGER_MS: 5,
       CONNECTOR_MAX_MESSAGES: 10_000,
-      CONNECTOR_MAX_BYTES: 67_108_864,
+      CONNECTOR_MAX_BYTES: 25_165_824,
     });
   });
 

@@ -64,7 +64,7 @@ describe('sealing in transit', () => {
     await seconds(5);
     expect(await drain(connector)).toMatchObject({ received: 3, deleted: 3, returned: 0 });
     const outages = connector.lines.filter((line) => line['msg'] === 'outage: waiting');
-    expect(outages).toMatchObject([{ what: 'vault', code: 'KEY_MISSING' }]);
+    expect(outages).toMatchObject([{ level: 'error', what: 'vault', code: 'KEY_MISSING' }]);
   });
 
   test('a vault that does not answer: the same, and it hands back after minutes', async () => {
@@ -89,7 +89,9 @@ describe('sealing in transit', () => {
     await seconds(5);
     for (let i = 0; i < 15; i++) connector.queue.send(`body ${i}`);
     await seconds(10);
-    expect(await drain(connector)).toMatchObject({ returned: 15, published: 0 });
+    const { received, returned, published } = await drain(connector);
+    expect(received).toBeGreaterThan(0);
+    expect({ returned, published }).toEqual({ returned: received, published: 0 });
     expect(connector.queue.inFlight).toBe(0);
     expect(connector.queue.remaining).toBe(15);
   });

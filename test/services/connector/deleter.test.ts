@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deleter } from '../../../services/connector/deleter.ts';
 import type { Held } from '../../../services/connector/held.ts';
-import { Outage } from '../../../services/connector/outage.ts';
+import { Outage } from '../../../shared/outage.ts';
 import { FakeQueue } from '../../helpers/fake-queue.ts';
 import { held, never, quiet } from './fixtures.ts';
 
@@ -20,7 +20,7 @@ async function setUp(messages: number, force: AbortSignal = never) {
   const fatal: unknown[] = [];
   const deleter = new Deleter({
     queue,
-    outage: new Outage('sqs', quiet, Date.now),
+    outage: new Outage('sqs', { log: quiet }),
     force,
     onDone: (batch, outcome) => done[outcome].push(...batch),
     onFatal: (error) => fatal.push(error),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { noCounts, type Held } from '../../../services/connector/held.ts';
-import { Outage } from '../../../services/connector/outage.ts';
+import { Outage } from '../../../shared/outage.ts';
 import { holdLimitMs, Visibility } from '../../../services/connector/visibility.ts';
 import { FakeQueue } from '../../helpers/fake-queue.ts';
 import { held, never, quiet } from './fixtures.ts';
@@ -18,7 +18,7 @@ async function setUp(messages: number) {
     timeoutSeconds: 30,
     clock: Date.now,
     counts,
-    outage: new Outage('sqs', quiet, Date.now),
+    outage: new Outage('sqs', { log: quiet }),
     stalled: () => state.stalled,
   });
   const items: Held[] = [];

@@ -9,6 +9,11 @@ const passwords = {
   sluice_recoverer: 'recoverer-secret',
   sluice_operator: 'operator-secret',
   sluice_analyst: 'analyst-secret',
+  sluice_shredder: 'shredder',
+  sluice_tokenizer: 'tokenizer',
+  sluice_replayer: 'replayer',
+  sluice_approver: 'approver',
+  sluice_monitor: 'monitor',
 };
 
 function state(brokers: 1 | 3): StackState {

@@ -24,6 +24,13 @@ test('every node knows all voters and itself by its own ports', () => {
   });
 });
 
+test('settings given come in the place of ours', () => {
+  const given = parsed(
+    brokerProperties(ports, 0, '/data', { 'num.io.threads': 2, 'min.insync.replicas': 1 }),
+  );
+  expect(given).toMatchObject({ 'node.id': '1', 'num.io.threads': '2', 'min.insync.replicas': '1' });
+});
+
 test('three nodes replicate, one does not, and neither makes topics by accident', () => {
   expect(parsed(brokerProperties(ports, 0, '/data'))).toMatchObject({
     'default.replication.factor': '3',

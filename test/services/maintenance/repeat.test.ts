@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { durationMs, repeat } from '../../../services/maintenance/repeat.ts';
+import { repeat } from '../../../services/maintenance/repeat.ts';
 import { PipelineError } from '../../../shared/errors.ts';
+import { Health } from '../../../shared/health/health.ts';
 import { createLogger } from '../../../shared/log.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
@@ -34,6 +35,33 @@ describe('repeat', () => {
       ),
     ).toEqual([60_000, 60_000, 60_000]);
     expect(runs).toBe(3);
+  });
+
+  test('is ready after its first run, not while a run fails, and again afterwards', async () => {
+    const health = new Health('maintain');
+    const seen: unknown[] = [];
+    const outcomes = ['failed', 'done', 'failed', 'done'];
+    const stop = new AbortController();
+    await repeat(
+      async () => {
+        if (outcomes.shift() === 'failed') throw new PipelineError('VAULT_UNAVAILABLE');
+      },
+      {
+        everyMs: 60_000,
+        stop: stop.signal,
+        log,
+        health,
+        sleep: async () => {
+          seen.push(health.ready().body['status']);
+          if (outcomes.length === 0) stop.abort();
+        },
+      },
+    );
+    expect(seen).toEqual(['starting', 'ready', 'waiting', 'ready']);
+    expect(health.live()).toMatchObject({
+      ok: true,
+      body: { loops: [{ name: 'a run', state: 'waiting for work' }] },
+    });
   });
 
   test('tries again soon after an outage, and goes back to its pace', async () => {
@@ -72,22 +100,4 @@ describe('repeat', () => {
     await repeat(job, { everyMs: 1_000, stop: AbortSignal.abort(), log });
     expect(runs).toBe(0);
   });
-});
-
-test.for([
-  ['1s', 1_000],
-  ['90s', 90_000],
-  ['15m', 900_000],
-  ['1h', 3_600_000],
-  ['1d', 86_400_000],
-  ['2d', undefined],
-  ['0s', undefined],
-  ['1', undefined],
-  ['h', undefined],
-  ['1.5h', undefined],
-  ['-1h', undefined],
-  ['1ms', undefined],
-  ['', undefined],
-] as const)('durationMs("%s") is %s', ([text, ms]) => {
-  expect(durationMs(text)).toBe(ms);
 });

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { describe, expect, inject, test } from 'vitest';
 import { rowInserter } from '../../../db/queries/insert-rows.ts';
-import type { EncodedBatch } from '../../../services/writer/encode.ts';
+import type { EncodedBatch } from '../../../db/rows/encode.ts';
 import { BatchInserter } from '../../../services/writer/insert-batch.ts';
 import { maintainDays } from '../../../services/maintenance/maintain.ts';
+import { PipelineError } from '../../../shared/errors.ts';
 import { userLogins } from '../../../shared/streams/user-logins.ts';
 import { dayOf } from '../../../shared/time.ts';
 import { createDatabase, type TestDatabase } from '../../helpers/database.ts';
@@ -20,7 +21,11 @@ interface Row {
 }
 
 /** A batch as the encoder would make it: rows in the order given, offsets counted up per partition from `firstOffset`. */
-function batchOf(rows: readonly Row[], firstOffset = 0): EncodedBatch {
+function batchOf(
+  rows: readonly Row[],
+  firstOffset = 0,
+  epochs: EncodedBatch['rows']['epochs'] = { current: 1, prior: undefined },
+): EncodedBatch {
   const byPartition = Map.groupBy(rows, ({ partition }) => partition);
   const column = <T>(value: (row: Row) => T): T[] => rows.map(value);
   return {
@@ -29,6 +34,7 @@ function batchOf(rows: readonly Row[], firstOffset = 0): EncodedBatch {
       eventId: column(({ eventId }) => eventId),
       sentAtMs: column(() => now),
       dekId: column(() => 1n),
+      epochs,
       clear: [
         column(() => `it's a "user", {NULL}, \\ and more`),
         column(() => 'NULL'),
@@ -37,10 +43,12 @@ function batchOf(rows: readonly Row[], firstOffset = 0): EncodedBatch {
         column(() => '2.3.0'),
       ],
       masked: [column(() => 't1:x'), column(() => 't1:y')],
+      prior: epochs.prior === undefined ? [] : [column(() => 't0:x'), column(() => 't0:y')],
       sealed: [column(() => Buffer.from([1, 1, 0, 92, 34])), column(() => Buffer.alloc(0))],
     },
     partitions: column(({ partition }) => partition),
     dead: [],
+    filtered: [],
     ledger: [...byPartition].map(([partition, list]) => ({
       topic: 'raw',
       partition,
@@ -93,6 +101,34 @@ describe('BatchInserter, as the role of the writer', () => {
     ]);
   });
 
+  test('finds the rows that Postgres refuses, and leaves nothing behind', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const admin = database.open('admin');
+    await admin.execute(
+      sql`alter table user_logins add constraint poison check (app_version <> 13) not valid`,
+    );
+    const batch = batchOf([
+      ...rows(0, 0, 1),
+      { partition: 1, eventId: randomUUID(), appVersion: 13 },
+      ...rows(2),
+      { partition: 2, eventId: randomUUID(), appVersion: 13 },
+    ]);
+    const refusalOf = (error: unknown) =>
+      error instanceof PipelineError && error.code === 'DATABASE_REJECTED' ? error : undefined;
+    const found = await inserter.refused(batch, { from: 1, to: 6 }, refusalOf);
+    expect(found.map(({ row, refusal }) => [row, refusal.code])).toEqual([
+      [3, 'DATABASE_REJECTED'],
+      [5, 'DATABASE_REJECTED'],
+    ]);
+    await expect(inserter.refused(batch, { from: 0, to: 6 }, () => undefined)).rejects.toMatchObject({
+      code: 'DATABASE_REJECTED',
+    });
+    const { rows: left } = await admin.execute(sql`select from user_logins`);
+    expect(left).toEqual([]);
+    expect(database.open('writer').busy).toBe(0);
+  });
+
   test('counts duplicates in the partition they came from, before and after a run of them', async () => {
     const { database, inserter } = await setUp();
     await using _ = database;
@@ -139,6 +175,55 @@ describe('BatchInserter, as the role of the writer', () => {
         sql`select (select count(*) from user_logins)::integer as rows, (select count(*) from ledger)::integer as entries`,
       );
     expect(left).toEqual([{ rows: 0, entries: 0 }]);
+  });
+
+  test('rows and ledger are one transaction: a commit that fails leaves nothing', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const admin = database.open('admin');
+    await admin.execute(sql`create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'no' using errcode = '40001'; end $$`);
+    await admin.execute(sql`create constraint trigger refuse after insert on user_logins
+      deferrable initially deferred for each row execute function refuse()`);
+    await expect(inserter.insert(batchOf(rows(0, 1)))).rejects.toMatchObject({
+      code: 'DATABASE_UNAVAILABLE',
+      detail: 'SQLSTATE 40001',
+    });
+    const { rows: left } = await admin.execute(
+      sql`select (select count(*) from user_logins)::integer as rows, (select count(*) from ledger)::integer as entries`,
+    );
+    expect(left).toEqual([{ rows: 0, entries: 0 }]);
+  });
+
+  test('tokens of epochs that are over are refused, whole batch and ledger; those of a window are stored', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const admin = database.open('admin');
+    await admin.execute(sql`update token_epochs set state = 'prior' where epoch = 1`);
+    await admin.execute(sql`insert into token_epochs (epoch, state) values (2, 'current')`);
+    const window = { current: 2, prior: 1 };
+    for (const wrong of [
+      { current: 1, prior: undefined },
+      { current: 2, prior: undefined },
+      { current: 1, prior: 2 },
+    ]) {
+      await expect(inserter.insert(batchOf(rows(0), 0, wrong))).rejects.toMatchObject({
+        code: 'TOKENS_CHANGED',
+        action: 'stop',
+      });
+    }
+    await inserter.insert(batchOf(rows(0), 0, window));
+    const { rows: stored } = await admin.execute(
+      sql`select masked_ip, masked_ip_prior, masked_device_id_prior, (select count(*)::integer from ledger) as entries from user_logins`,
+    );
+    expect(stored).toEqual([
+      { masked_ip: 't1:x', masked_ip_prior: 't0:x', masked_device_id_prior: 't0:y', entries: 1 },
+    ]);
+    await admin.execute(sql`update token_epochs set state = 'retired' where epoch = 1`);
+    await expect(inserter.insert(batchOf(rows(0), 0, window))).rejects.toMatchObject({
+      code: 'TOKENS_CHANGED',
+    });
+    await inserter.insert(batchOf(rows(0), 0, { current: 2, prior: undefined }));
   });
 
   test('a day without a partition is an outage, and no row goes elsewhere', async () => {

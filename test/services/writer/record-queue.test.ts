@@ -89,6 +89,29 @@ describe('RecordQueue', () => {
     expect(taken?.generation).not.toBe(queue.generation);
   });
 
+  test('nobody waits for company while nothing is busy; what the same task brings comes along', async () => {
+    const queue = new RecordQueue(1e9);
+    const patient = { ...now, lingerMs: 60_000 };
+    const taking = queue.take(patient, never, () => false);
+    await queue.offer(batch(0, 0, 1), alive);
+    await queue.offer(batch(1, 0, 2), alive);
+    expect((await taking)?.slices.map(({ partition }) => partition)).toEqual([0, 1]);
+
+    let busy = true;
+    let taken = false;
+    const waiting = queue
+      .take(patient, never, () => busy)
+      .finally(() => {
+        taken = true;
+      });
+    await queue.offer(batch(0, 1, 1), alive);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toBe(false);
+    busy = false;
+    queue.wake();
+    expect((await waiting)?.slices).toHaveLength(1);
+  });
+
   test('a stop ends a waiting take', async () => {
     const queue = new RecordQueue(1e9);
     const stop = new AbortController();

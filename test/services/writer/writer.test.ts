@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { LedgerEntry } from '../../../db/queries/insert-ledger.ts';
-import type { EncodedBatch } from '../../../services/writer/encode.ts';
-import type { Steps } from '../../../services/writer/process-batch.ts';
+import type { DeadRecord, EncodedBatch } from '../../../db/rows/encode.ts';
+import type { Steps } from '../../../db/rows/process-batch.ts';
+import { DeadRatio } from '../../../services/writer/dead-ratio.ts';
 import { runWriter } from '../../../services/writer/writer.ts';
 import { PipelineError } from '../../../shared/errors.ts';
+import { Health } from '../../../shared/health/health.ts';
 import { sleep } from '../../../shared/lifecycle.ts';
 import { FakeKafka } from '../../helpers/fake-kafka.ts';
 
@@ -40,8 +42,19 @@ class FakeStore implements Steps {
     const eventId = slices.flatMap(({ partition, records }) =>
       records.map(({ offset }) => `${partition}/${offset}`),
     );
-    const rows = { createDate: [], eventId, sentAtMs: [], dekId: [], clear: [], masked: [], sealed: [] };
-    return { rows, partitions: eventId.map(() => 0), dead: [], ledger };
+    const epochs = { current: 1, prior: undefined };
+    const rows = {
+      createDate: [],
+      eventId,
+      sentAtMs: [],
+      dekId: [],
+      epochs,
+      clear: [],
+      masked: [],
+      sealed: [],
+      prior: [],
+    };
+    return { rows, partitions: eventId.map(() => 0), dead: [], filtered: [], ledger };
   }
 
   async publishDead(): Promise<void> {}
@@ -51,6 +64,10 @@ class FakeStore implements Steps {
     for (const id of batch.rows.eventId) this.durable.add(id);
     this.ledger.push(...batch.ledger);
     return [...batch.ledger];
+  }
+
+  async refused(): Promise<never[]> {
+    return [];
   }
 }
 
@@ -62,11 +79,19 @@ function setUp(records: number, partitions = 3) {
     kafka.append(topic, i % partitions, [record]);
   }
   const store = new FakeStore();
-  const start = (steps: Steps = store) => {
+  const start = (steps: Steps = store, deadRatio?: DeadRatio, health?: Health) => {
     const stop = new AbortController();
     const force = new AbortController();
     const done = runWriter(
-      { consumer: kafka.consumer({ topic, groupId, maxBatchRecords: 5 }), steps, limits, log, classify },
+      {
+        consumer: kafka.consumer({ topic, groupId, maxBatchRecords: 5 }),
+        steps,
+        limits,
+        log,
+        classify,
+        ...(deadRatio === undefined ? {} : { deadRatio }),
+        ...(health === undefined ? {} : { health }),
+      },
       { stop: stop.signal, force: force.signal },
     );
     done.catch(() => undefined);
@@ -174,6 +199,7 @@ describe('runWriter', () => {
     const writer = start({
       publishDead: () => store.publishDead(),
       insert: (batch) => store.insert(batch),
+      refused: () => store.refused(),
       encode: async () => {
         throw new PipelineError('KEY_MISSING');
       },
@@ -182,5 +208,62 @@ describe('runWriter', () => {
     writer.stop();
     await writer.done;
     expect(store.durable.size).toBe(0);
+  });
+
+  test('too many dead letters end it before they are published, nothing of their batch is committed, and it goes on from there', async () => {
+    const { kafka, store, start } = setUp(60, 1);
+    const published: bigint[] = [];
+    let broken = true;
+    const steps: Steps = {
+      encode: async (slices) => {
+        const batch = await store.encode(slices);
+        const dead: DeadRecord[] = slices.flatMap(({ partition, records }) =>
+          records
+            .filter(({ offset }) => broken && offset >= 30n)
+            .map((record) => ({ partition, record, reason: { code: 'APP_VERSION', stage: 'parse' } })),
+        );
+        return { ...batch, dead };
+      },
+      publishDead: async (dead) => {
+        published.push(...dead.map(({ record }) => record.offset));
+      },
+      insert: (batch) => store.insert(batch),
+      refused: () => store.refused(),
+    };
+    const breaker = () => new DeadRatio({ maxRatio: 0.2, windowRecords: 30, minRecords: 10 });
+    await expect(start(steps, breaker()).done).rejects.toMatchObject({ code: 'DEAD_LETTER_RATE' });
+    const committed = kafka.committed(groupId).get(0) ?? 0n;
+    expect(committed).toBeGreaterThanOrEqual(30n);
+    expect(committed).toBeLessThan(45n);
+    expect(published.every((offset) => offset < committed)).toBe(true);
+
+    broken = false;
+    const again = start(steps, breaker());
+    await until(() => store.durable.size === 60);
+    again.stop();
+    await again.done;
+    expect(kafka.committed(groupId)).toEqual(new Map([[0, 60n]]));
+  });
+
+  test('a write that hangs is work that stands still, an empty topic is not', async () => {
+    const { store, start } = setUp(7, 1);
+    const health = new Health('writer');
+    const released = Promise.withResolvers<void>();
+    let hanging = false;
+    store.gate = () => {
+      hanging = true;
+      return released.promise;
+    };
+    const writer = start(store, undefined, health);
+    const state = () => health.live().body['loops'];
+    await until(() => hanging);
+    expect(state()).toMatchObject([{ name: 'the writer', state: 'working' }]);
+    released.resolve();
+    await until(() => store.durable.size === 7);
+    await sleep(10);
+    expect(state()).toMatchObject([{ state: 'waiting for work' }]);
+    expect(health.ready()).toMatchObject({ ok: true });
+    writer.stop();
+    await writer.done;
   });
 });

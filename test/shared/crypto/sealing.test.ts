@@ -213,6 +213,83 @@ describe('transit', () => {
     });
   });
 
+  describe('keys that are held', () => {
+    const hour = 3_600_000;
+    function held() {
+      let now = 0;
+      let answer: 'there' | 'gone' | 'down' = 'there';
+      const given: Buffer[] = [];
+      const source = {
+        async transitKey() {
+          if (answer === 'down') throw new Error('the vault does not answer');
+          if (answer === 'gone') return undefined;
+          const copy = Buffer.from(key);
+          given.push(copy);
+          return copy;
+        },
+      };
+      return {
+        transit: new TransitSealer(source, () => now),
+        given,
+        wiped: () => given.map((copy) => copy.equals(Buffer.alloc(32))),
+        advance: (ms: number) => (now += ms),
+        vault: (is: typeof answer) => (answer = is),
+      };
+    }
+
+    test('are wiped when nothing has used them for an hour', async () => {
+      const { transit, wiped, advance } = held();
+      await transit.prepare('2026-11-24');
+      for (let minute = 0; minute < 90; minute++) {
+        if (minute < 20) transit.seal(body, identity);
+        await transit.tend();
+        expect(transit.holds('2026-11-24')).toBe(minute < 79);
+        advance(60_000);
+      }
+      expect(wiped()).not.toContain(false);
+      expect(transit.seal(body, identity)).toBeUndefined();
+    });
+
+    test('are wiped within an hour of being destroyed in the vault, however busy', async () => {
+      const { transit, wiped, advance, vault } = held();
+      await transit.prepare('2026-11-24');
+      const value = transit.seal(body, identity) ?? body;
+      vault('gone');
+      for (let ms = 0; ms < hour; ms += 600_000) {
+        expect(transit.open(value, identity)).toEqual(body);
+        await transit.tend();
+        advance(600_000);
+      }
+      await transit.tend();
+      expect(wiped()).toEqual([true]);
+      expect(transit.open(value, identity)).toBe('TRANSIT_KEY_GONE');
+    });
+
+    test('stay while the vault does not answer, and it is asked again a minute later', async () => {
+      const { transit, advance, vault } = held();
+      await transit.prepare('2026-11-24');
+      vault('down');
+      for (let i = 0; i < 30; i++) {
+        transit.seal(body, identity);
+        await transit.tend();
+        advance(600_000);
+      }
+      expect(transit.holds('2026-11-24')).toBe(true);
+      vault('gone');
+      transit.seal(body, identity);
+      advance(60_000);
+      await transit.tend();
+      expect(transit.holds('2026-11-24')).toBe(false);
+    });
+
+    test('are all wiped at the end', async () => {
+      const { transit, wiped } = held();
+      await transit.prepare('2026-11-24');
+      transit.forgetAll();
+      expect(wiped()).toEqual([true]);
+    });
+  });
+
   test('plain bodies and short values have no day', () => {
     expect(TransitSealer.dayOf(body)).toBeUndefined();
     expect(TransitSealer.dayOf(Buffer.from([1, 1]))).toBeUndefined();

@@ -67,6 +67,7 @@ describe('classifyKafkaError', () => {
     expect(classifyKafkaError(Object.assign(new Error(secret), { code: 'ECONNRESET' })).detail).toBe(
       'ECONNRESET',
     );
+    expect(classifyKafkaError(exhausted(new TypeError(secret))).detail).toBe('TypeError');
   });
 });
 

@@ -1,4 +1,5 @@
 import kafkajs from 'kafkajs';
+import Connection from 'kafkajs/src/network/connection.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import produceV7 from 'kafkajs/src/protocol/requests/produce/v7/response.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -38,6 +39,38 @@ function push(queue: RequestQueue, correlationId: number): { sent: boolean } {
 describe('the version guard', () => {
   it('refuses another kafkajs', () => {
     expect(() => patchKafkajs('2.2.5')).toThrow(/2\.2\.5/);
+  });
+});
+
+describe('a connection', () => {
+  function cutOff(connected: boolean): Connection {
+    const connection: unknown = Object.create(Connection.prototype, {
+      isConnected: { value: () => connected },
+      logDebug: { value: () => undefined },
+      socketFactory: {
+        value: () => {
+          throw new Error('no socket in this test');
+        },
+      },
+    });
+    if (!(connection instanceof Connection)) throw new Error('not a connection');
+    // Of an answer of 1,000 bytes the length and two bytes have come.
+    connection.chunks = [Buffer.from([0, 0, 3, 232, 1, 2])];
+    connection.bytesBuffered = 6;
+    connection.bytesNeeded = 1_004;
+    return connection;
+  }
+
+  it('that is opened again forgets the answer that was cut off', async () => {
+    const connection = cutOff(false);
+    await connection.connect().catch(() => undefined);
+    expect([connection.chunks, connection.bytesBuffered, connection.bytesNeeded]).toEqual([[], 0, 4]);
+  });
+
+  it('that is open keeps what it has read', async () => {
+    const connection = cutOff(true);
+    await connection.connect();
+    expect(connection.bytesBuffered).toBe(6);
   });
 });
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import kafkajs from 'kafkajs';
-import { expect, inject, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { withAdmin } from '../../../shared/kafka/admin.ts';
-import { createRecordProducer } from '../../../shared/kafka/kafkajs-producer.ts';
+import { acknowledgement, createRecordProducer } from '../../../shared/kafka/kafkajs-producer.ts';
 import { rememberOpened } from '../../helpers/opened-clients.ts';
 import { createTopic, randomName, readAll, testKafkaClient } from '../../helpers/topics.ts';
 
@@ -25,6 +25,29 @@ it('keeps the acknowledgements of partitions beside one whose record is too larg
     { partition: 2, baseOffset: 0n },
   ]);
   await producer.close();
+});
+
+describe('an answer of the broker acknowledges', () => {
+  const answer = { topicName: 'raw', partition: 3, errorCode: 0, baseOffset: '17' };
+  it('the partition it names, at the offset it gives', () => {
+    expect(acknowledgement('raw', 3, [{ ...answer, partition: 2, baseOffset: '1' }, answer])).toEqual({
+      partition: 3,
+      baseOffset: 17n,
+    });
+  });
+  it.for([
+    ['another partition', [{ ...answer, partition: 2 }]],
+    ['another topic', [{ ...answer, topicName: 'dead' }]],
+    ['nothing', []],
+    ['no offset', [{ topicName: 'raw', partition: 3, errorCode: 0 }]],
+    ['an offset that is none', [{ ...answer, baseOffset: '-1' }]],
+    ['an error', [{ ...answer, errorCode: 19 }]],
+  ] as const)('not this one, when it names %s', ([, answers]) => {
+    expect(acknowledgement('raw', 3, answers)).toMatchObject({
+      partition: 3,
+      error: { code: 'KAFKA_UNAVAILABLE' },
+    });
+  });
 });
 
 it('says at first that it is an outage, then that the topic is missing, and creates none', async () => {

@@ -81,22 +81,47 @@ const values = (request: Request, partition: number) =>
     ?.records.map(({ value }) => value.toString());
 
 describe('batches', () => {
-  it('gathers records for the linger time, all partitions into one request', async () => {
+  it('waits for no timer while nothing is out: what is pushed in one task goes at its end', async () => {
+    const { publisher, requests, at, time } = setUp();
+    publisher.push(record(0, 'a'), 'a');
+    publisher.push(record(1, 'b'), 'b');
+    expect(requests).toHaveLength(0);
+    await settled();
+    expect([values(at(0), 0), values(at(0), 1), time.pending]).toEqual([['a'], ['b'], 0]);
+  });
+
+  it('gathers records for the linger time while a request is out, all partitions into one request', async () => {
     const { publisher, requests, at, acked, time } = setUp();
+    publisher.push(record(3, 'out'), 'out');
+    await settled();
     publisher.push(record(0, 'a'), 'a');
     publisher.push(record(1, 'b'), 'b');
     await time.advance(4);
     publisher.push(record(0, 'c'), 'c');
-    expect(requests).toHaveLength(0);
-    await time.advance(1);
     expect(requests).toHaveLength(1);
-    expect(values(at(0), 0)).toEqual(['a', 'c']);
-    expect(values(at(0), 1)).toEqual(['b']);
+    await time.advance(1);
+    expect(requests).toHaveLength(2);
+    expect(values(at(1), 0)).toEqual(['a', 'c']);
+    expect(values(at(1), 1)).toEqual(['b']);
     expect(acked).toEqual([]);
     at(0).answer();
+    at(1).answer();
     await settled();
-    expect(acked.toSorted()).toEqual(['a', 'b', 'c']);
+    expect(acked.toSorted()).toEqual(['a', 'b', 'c', 'out']);
     expect([publisher.records, publisher.bytes, time.pending]).toEqual([0, 0, 0]);
+  });
+
+  it('sends what has gathered as soon as nothing is out any more', async () => {
+    const { publisher, requests, at } = setUp();
+    publisher.push(record(0, 'a'), 'a');
+    await settled();
+    publisher.push(record(0, 'b'), 'b');
+    publisher.push(record(1, 'c'), 'c');
+    await settled();
+    expect(requests).toHaveLength(1);
+    at(0).answer();
+    await settled();
+    expect([values(at(1), 0), values(at(1), 1)]).toEqual([['b'], ['c']]);
   });
 
   it('gathers only what is pushed in one task when told not to linger', async () => {
@@ -286,11 +311,14 @@ describe('flush', () => {
     publisher.push(record(0), 'later');
     publisher.push(record(1), 'later');
     at(0).answer({ 0: unavailable });
+    await settled();
+    at(1).answer();
     await time.advance(50);
     expect(done).toBe(false);
-    at(1).answer();
+    expect(values(at(2), 0)).toEqual(['v']);
+    at(2).answer();
     await flushed;
-    expect(publisher.records).toBe(2);
+    expect(publisher.records).toBe(1);
   });
 
   it('resolves when nothing was pushed', async () => {

@@ -33,11 +33,9 @@ describe('ensureTopics', () => {
     const [created] = await ensureTopics(client, [wanted]);
     expect(created).toEqual({ topic: wanted.topic, created: true, corrected: [] });
     expect((await topicOffsets(client, wanted.topic)).size).toBe(3);
-    expect(await configOf(wanted.topic, 'max.message.bytes', 'min.insync.replicas', 'retention.ms')).toEqual([
-      '2097152',
-      '1',
-      '3600000',
-    ]);
+    expect(
+      await configOf(wanted.topic, 'max.message.bytes', 'min.insync.replicas', 'retention.ms', 'segment.ms'),
+    ).toEqual(['2097152', '1', '3600000', '604800000']);
     expect(await ensureTopics(client, [wanted])).toEqual([
       { topic: wanted.topic, created: false, corrected: [] },
     ]);

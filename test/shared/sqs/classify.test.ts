@@ -32,7 +32,15 @@ describe('classifySqs', () => {
     expect(classifySqs(service(name)).code).toBe(code);
   });
 
-  test('403 under any name is a missing right', () => {
+  // SQS says so with 403: github.com/async-aws/aws/issues/1227
+  test.each(['RequestThrottled', 'ThrottlingException', 'KmsThrottled'])(
+    '%s is an outage, with 403 too',
+    (name) => {
+      expect(classifySqs(service(name, 403)).code).toBe('SQS_UNAVAILABLE');
+    },
+  );
+
+  test('403 under any other name is a missing right', () => {
     expect(classifySqs(service('Forbidden', 403)).code).toBe('SQS_FORBIDDEN');
   });
 

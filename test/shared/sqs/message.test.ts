@@ -27,7 +27,7 @@ describe('toQueueMessage', () => {
       MessageAttributes: {
         text: { DataType: 'String', StringValue: 'é' },
         count: { DataType: 'Number.int', StringValue: '007' },
-        blob: { DataType: 'Binary', BinaryValue: Uint8Array.of(0, 255) },
+        blob: { DataType: 'Binary', BinaryValue: Buffer.from([0, 255]).toString('base64') },
       },
     });
     expect(message).toMatchObject({ groupId: 'g', traceHeader: 'Root=1' });
@@ -38,9 +38,16 @@ describe('toQueueMessage', () => {
     });
   });
 
+  test('a body that is not what its MD5 says is refused, one that is passes', () => {
+    expect(toQueueMessage({ ...received, MD5OfBody: '92eb5ffee6ae2fec3ad71c777531578f' }).body).toBe('b');
+    expect(() => toQueueMessage({ ...received, MD5OfBody: '0cc175b9c0f1b6a831c399e269772661' })).toThrow(
+      expect.objectContaining({ code: 'SQS_UNAVAILABLE' }),
+    );
+  });
+
   test.each([
-    ['no id', { ...received, MessageId: undefined }],
-    ['no receipt', { ...received, ReceiptHandle: undefined }],
+    ['no id', { ...received, MessageId: '' }],
+    ['no receipt', { ...received, ReceiptHandle: '' }],
     ['no time', { ...received, Attributes: {} }],
     ['a time that is none', { ...received, Attributes: { SentTimestamp: 'soon' } }],
   ])('%s: refused, never filled in', (_, message) => {
