@@ -34,10 +34,15 @@ const pipeline = open.use(
 await pipeline.start('connector');
 await pipeline.start('writer');
 const logins = sampleLogins(seededRandom(1));
-const ids = await sendAll(
-  pipeline.queue,
-  Array.from({ length: 60 }, () => JSON.stringify(logins.next().value)),
-);
+const sendLogins = (count: number) =>
+  sendAll(
+    pipeline.queue,
+    Array.from({ length: count }, () => JSON.stringify(logins.next().value)),
+  );
+// The first batches of a process are not what it is like.
+await sendLogins(300);
+await settled(pipeline);
+const ids = await sendLogins(10);
 await sendAll(
   pipeline.queue,
   hostileInputs()
