@@ -79,7 +79,6 @@ const statesAndClasses: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCo
   ['57P', 'DATABASE_UNAVAILABLE'], // shut down, crashed, or starting up
   ['58', 'DATABASE_UNAVAILABLE'], // the server's disk or system
   ['SL001', 'TOKENS_CHANGED'], // raised by assert_token_epochs()
-  ['SL002', 'ROWS_DUPLICATE'], // raised by assert_rows_new()
 ]);
 
 /** `ECONNREFUSED`, `EAI_AGAIN`, `ENOTFOUND`, TLS's `CERT_HAS_EXPIRED`: a host that cannot be talked to. */

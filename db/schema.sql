@@ -317,20 +317,6 @@ BEGIN ATOMIC
 END
 ;
 
-CREATE OR REPLACE FUNCTION public.assert_rows_new(inserted bigint, sent bigint)
- RETURNS boolean
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  if inserted <> sent then
-    raise exception 'some rows are there already' using errcode = 'SL002';
-  end if;
-  return true;
-end
-$function$
-;
-
 CREATE OR REPLACE FUNCTION public.assert_token_epochs(current_epoch integer, prior_epoch integer)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -406,7 +392,6 @@ CREATE TRIGGER shreds_stay_finished BEFORE UPDATE ON public.shreds FOR EACH ROW 
 grant execute on function access_log_field to public;
 grant execute on function access_log_hash to public;
 grant execute on function approve_recovery to sluice_approver;
-grant execute on function assert_rows_new to sluice_writer;
 grant execute on function assert_token_epochs to sluice_replayer;
 grant execute on function assert_token_epochs to sluice_writer;
 grant execute on function use_recovery to sluice_recoverer;

@@ -92,10 +92,6 @@ export const errorCodes = {
     action: 'retry',
     remedy: 'Another archive, restore, shred or swap is at work: try again when it is done.',
   },
-  ROWS_DUPLICATE: {
-    action: 'retry',
-    remedy: 'Some rows of a batch are there already: it is written again, partition by partition.',
-  },
   UNKNOWN: {
     action: 'retry',
     remedy: 'An error nobody has classified: treated as an outage. Please report it.',

@@ -42,23 +42,31 @@ export interface InsertedBatch extends Record<string, unknown> {
 }
 
 /**
- * The rows of a batch and its ledger entry in one statement, which is one transaction and one round trip. `newRows` returns `create_date` of each row
- * that was new: the statement of rowInserter with `returning create_date`, or for a dry run a select of those that are missing. Fails with
- * SQLSTATE 23505 when the entry is there already: ours, of which the answer was lost, or another's who was first.
+ * The rows of a batch and its ledger entry in one statement, which is one transaction and one round trip. `countMissing` returns `create_date` of each
+ * row that was new: the statement of rowInserter with `returning create_date`, or for a dry run a select of those that are missing. `insertNew`
+ * returns nothing: all its rows are new, or it fails with SQLSTATE 23505. So do both when the entry is there already: ours, of which the answer was
+ * lost, or another's who was first.
  */
-export function insertReplayBatch(newRows: SQL, batch: ReplayBatch): SQL<InsertedBatch> {
+export function insertReplayBatch(
+  rows: { readonly countMissing: SQL } | { readonly insertNew: SQL },
+  batch: ReplayBatch,
+): SQL<InsertedBatch> {
   const { days } = batch;
   const integers = (pick: (day: ReplayDay) => number) => sql`${integerArray(days.map(pick))}::integer[]`;
-  return sql`with inserted as (${newRows}),
+  const given = sql`unnest(${textArray(days.map(({ day }) => day))}::text[], ${integers((day) => day.rows)},
+        ${integers(({ dead }) => dead)}, ${integers(({ filtered }) => filtered)}) as given (day, rows, dead, filtered)`;
+  const counted =
+    'insertNew' in rows
+      ? sql`inserted as (${rows.insertNew}),
+    days as (select day, rows, dead, filtered, rows as inserted from ${given})`
+      : sql`inserted as (${rows.countMissing}),
     new_rows as (
       select to_char(create_date, 'YYYY-MM-DD') as day, count(*)::integer as inserted from inserted group by create_date
     ),
     days as (
-      select day, rows, dead, filtered, coalesce(inserted, 0) as inserted
-      from unnest(${textArray(days.map(({ day }) => day))}::text[], ${integers(({ rows }) => rows)},
-        ${integers(({ dead }) => dead)}, ${integers(({ filtered }) => filtered)}) as given (day, rows, dead, filtered)
-      left join new_rows using (day)
-    )
+      select day, rows, dead, filtered, coalesce(inserted, 0) as inserted from ${given} left join new_rows using (day)
+    )`;
+  return sql`with ${counted}
     insert into replay_ledger (job, partition, first_offset, last_offset, read, inserted, duplicate, dead, filtered, missed,
       unknown_fields, days, dead_records, written_by)
     select ${batch.job}, ${batch.partition}::integer, ${batch.first}::bigint, ${batch.last}::bigint,

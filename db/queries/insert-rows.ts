@@ -24,25 +24,34 @@ export interface RowColumns {
   readonly sealed: readonly (readonly Buffer[])[];
 }
 
+/** Statements that store rows of a stream. Prepared, each has one text, and in a window of token epochs another: see `prior`. */
+export interface RowInserter {
+  /** Fails with SQLSTATE 23505, and stores nothing, when a row is there already. Half the work of the other: no row is looked up before. */
+  readonly insertNew: (rows: RowColumns) => SQL;
+  /** A row that is there already changes nothing. The command's tag says how many were new. */
+  readonly insertMissing: (rows: RowColumns) => SQL;
+}
+
 /**
- * Rows of a stream, in one statement. Conflicts on the primary key (create_date, event_id) are redeliveries and change nothing.
- * **The conflict clause is bare and no column is returned**, so the writer needs no right to read what it writes; the command
- * tag says how many were new. Fails with TOKENS_CHANGED when the epochs of the tokens are over: asked once a statement, whatever
- * the number of rows.
+ * Rows of a stream, in one statement. What conflicts on the primary key (create_date, event_id) is a redelivery. **The conflict clause is bare
+ * and no column is returned**, so the writer needs no right to read what it writes. Fails with TOKENS_CHANGED when the epochs of the
+ * tokens are over: asked once a statement, whatever the number of rows.
+ *
+ * The arrays are unnested side by side in the select list: in `from`, Postgres puts each away in a store of its own first.
  *
  * `target`: the table, qualified or not, where it is another than the stream's, made like it. Sealed fields stay bound to the stream's name.
  */
 export function rowInserter<M>(
   stream: Stream<M>,
   target: SQL = sql`${sql.identifier(stream.name)}`,
-): (rows: RowColumns) => SQL {
+): RowInserter {
   const outsideWindow = columnsOf(stream, []);
   const inWindow = columnsOf(
     stream,
     stream.personalFields.map((field) => field.priorColumn),
   );
-  return (rows) => {
-    const { columns, selected, types } = rows.prior.length === 0 ? outsideWindow : inWindow;
+  const insertNew = (rows: RowColumns) => {
+    const { columns, types } = rows.prior.length === 0 ? outsideWindow : inWindow;
     const arrays = [
       dateArray(rows.createDate),
       uuidArray(rows.eventId),
@@ -53,15 +62,18 @@ export function rowInserter<M>(
       ...rows.sealed.map(byteaArray),
       ...rows.prior.map(textArray),
     ];
-    const parameters = sql.join(
-      arrays.map((array, i) => sql`${sql.param(array)}::${sql.raw(types[i] ?? '')}`),
+    const values = sql.join(
+      arrays.map((array, i) => sql`unnest(${sql.param(array)}::${sql.raw(types[i] ?? '')})`),
       sql`, `,
     );
     const { current, prior = null } = rows.epochs;
     return sql`insert into ${target} (${columns})
-      select ${selected} from unnest(${parameters}) as input (${columns})
-      where (select assert_token_epochs(${current}::integer, ${prior}::integer))
-      on conflict do nothing`;
+      select ${values} where (select assert_token_epochs(${current}::integer, ${prior}::integer))`;
+  };
+  return {
+    insertNew,
+    insertMissing: (rows) => sql`${insertNew(rows)}
+      on conflict do nothing`,
   };
 }
 
@@ -74,7 +86,7 @@ function clearArray<M>(column: ClearColumn<M> | undefined, values: RowColumns['c
 function columnsOf<M>(
   stream: Stream<M>,
   priorColumns: readonly string[],
-): { columns: SQL; selected: SQL; types: readonly string[] } {
+): { columns: SQL; types: readonly string[] } {
   const typed: [string, string][] = [
     ['create_date', 'date[]'],
     ['event_id', 'uuid[]'],
@@ -88,10 +100,6 @@ function columnsOf<M>(
   const names = typed.map(([name]) => sql.identifier(name));
   return {
     columns: sql.join(names, sql`, `),
-    selected: sql.join(
-      names.map((name) => sql`input.${name}`),
-      sql`, `,
-    ),
     types: typed.map(([, type]) => type),
   };
 }

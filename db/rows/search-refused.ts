@@ -1,7 +1,7 @@
-import { sql, type SQL } from 'drizzle-orm';
-import type { PipelineError } from '../../shared/errors.ts';
+import { sql } from 'drizzle-orm';
+import { PipelineError } from '../../shared/errors.ts';
 import type { PreparingConnection } from '../client.ts';
-import type { RowColumns } from '../queries/insert-rows.ts';
+import type { RowColumns, RowInserter } from '../queries/insert-rows.ts';
 import { refusedRows, type RefusedRow } from './refused-rows.ts';
 
 /**
@@ -12,7 +12,7 @@ import { refusedRows, type RefusedRow } from './refused-rows.ts';
  */
 export function searchRefused(
   connection: PreparingConnection,
-  rowsOf: (rows: RowColumns) => SQL,
+  { insertMissing }: Pick<RowInserter, 'insertMissing'>,
   { rows, from, to }: { readonly rows: RowColumns; readonly from: number; readonly to: number },
   refusalOf: (error: unknown, rows: RowColumns) => PipelineError | undefined,
 ): Promise<RefusedRow[]> {
@@ -21,7 +21,7 @@ export function searchRefused(
     const found = await refusedRows({ from, to }, async (first, beyond) => {
       const tried = pickRows(rows, (column) => column.slice(first, beyond));
       try {
-        await session.executePrepared(preparedName('insert_rows', tried), rowsOf(tried));
+        await session.executePrepared(preparedName('insert_rows', tried), insertMissing(tried));
         return undefined;
       } catch (error) {
         const refusal = refusalOf(error, tried);
@@ -33,6 +33,11 @@ export function searchRefused(
     await session.execute(sql`rollback to savepoint untouched`);
     return found;
   });
+}
+
+/** A key that has to be unique is there already. */
+export function isTaken(error: unknown): boolean {
+  return error instanceof PipelineError && error.detail === 'SQLSTATE 23505';
 }
 
 /** The name of a prepared statement of rows: during a window they have more columns, and it another text. */

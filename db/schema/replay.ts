@@ -8,7 +8,7 @@ const job = () =>
     .notNull()
     .references(() => replayJobsTable.job);
 
-/** Replays: see db/migrations/0014_replay.sql. */
+/** Replays: see db/migrations/0013_replay.sql. */
 export const replayJobsTable = pgTable('replay_jobs', {
   job: text('job').primaryKey(),
   plan: jsonb('plan').notNull(),

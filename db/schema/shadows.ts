@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 
 const timestamptz = (name: string) => timestamp(name, { withTimezone: true });
 
-/** Shadow tables and the replays that fill them: see db/migrations/0013_shadows.sql. */
+/** Shadow tables and the replays that fill them: see db/migrations/0012_shadows.sql. */
 export const shadowsTable = pgTable('shadows', {
   job: text('job').primaryKey(),
   tableName: text('table_name').notNull(),

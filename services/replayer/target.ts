@@ -11,10 +11,12 @@ export interface Target {
   readonly name: string;
   /** The table, for statements. */
   readonly table: SQL;
-  /** A statement that stores rows, or for a dry run none. */
-  readonly insertRows: (rows: RowColumns) => SQL;
+  /** Stores rows that are all new: see {@link RowInserter.insertNew}. Not for a dry run, which stores none. */
+  readonly insertNew: ((rows: RowColumns) => SQL) | undefined;
+  /** A statement that stores those that are missing, or for a dry run none. */
+  readonly insertMissing: (rows: RowColumns) => SQL;
   /** The same, with `create_date` of each that was new, or for a dry run would be. */
-  readonly newRows: (rows: RowColumns) => SQL;
+  readonly countMissing: (rows: RowColumns) => SQL;
 }
 
 /** The live table, or the shadow of this job. @throws PipelineError USAGE when the name of the job is none that a shadow can have */
@@ -22,11 +24,12 @@ export function targetOf<M>(stream: Stream<M>, plan: Pick<ReplayPlan, 'target' |
   const name = plan.target === 'shadow' ? shadowTable(stream.name, plan.job) : stream.name;
   const table = sql`${sql.identifier(name)}`;
   if (plan.target === 'dry-run') {
-    const newRows = (rows: RowColumns) => missingRows(table, rows);
-    return { name, table, newRows, insertRows: newRows };
+    const missing = (rows: RowColumns) => missingRows(table, rows);
+    return { name, table, insertNew: undefined, insertMissing: missing, countMissing: missing };
   }
-  const insertRows = rowInserter(stream, table);
-  return { name, table, insertRows, newRows: (rows) => sql`${insertRows(rows)} returning create_date` };
+  const { insertNew, insertMissing } = rowInserter(stream, table);
+  const countMissing = (rows: RowColumns) => sql`${insertMissing(rows)} returning create_date`;
+  return { name, table, insertNew, insertMissing, countMissing };
 }
 
 /** Those that an insert would add. A probe of the primary key (create_date, event_id) a row. */

@@ -17,7 +17,7 @@ export interface StepParts<M> extends EncoderParts<M> {
 export function createSteps<M>(parts: StepParts<M>): Steps & { retireKeys(): Promise<void> } {
   const { stream, topic, connection, writtenBy, clock } = parts;
   const encoder = openEncoder(parts);
-  const inserter = new BatchInserter({ connection, rowsOf: rowInserter(stream), writtenBy });
+  const inserter = new BatchInserter({ connection, inserter: rowInserter(stream), writtenBy });
   return {
     encode: (slices, verdicts) => encoder.encode(slices, verdicts),
     insert: (batch) => encoder.inserting(batch, () => inserter.insert(batch)),

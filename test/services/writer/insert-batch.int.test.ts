@@ -69,7 +69,7 @@ async function setUp(): Promise<{ database: TestDatabase; inserter: BatchInserte
   await maintainDays({ database: database.open('admin'), ...options });
   const inserter = new BatchInserter({
     connection: database.open('writer'),
-    rowsOf: rowInserter(userLogins),
+    inserter: rowInserter(userLogins),
     writtenBy: 'test',
   });
   return { database, inserter };
