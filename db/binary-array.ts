@@ -1,6 +1,7 @@
 import { writeUuid } from '../shared/crypto/uuid.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { dayNumber, msPerDay, type Day } from '../shared/time.ts';
+import { writeUtf8 } from '../shared/utf8.ts';
 
 /**
  * Parameters of array types in Postgres's binary format (`array_recv`): dimensions, whether there are nulls, the element type's oid, then
@@ -60,19 +61,6 @@ export function uuidArray(values: readonly string[]): Buffer {
   return fixed(oids.uuid, 16, values, (target, at, uuid) => writeUuid(target, uuid, at));
 }
 
-export function byteaArray(values: readonly Buffer[]): Buffer {
-  const array = Buffer.allocUnsafe(
-    values.reduce((sum, { length }) => sum + lengthBytes + length, headerBytes),
-  );
-  let at = writeHeader(array, oids.bytea, values.length, false);
-  for (const value of values) {
-    at = array.writeInt32BE(value.length, at);
-    array.set(value, at);
-    at += value.length;
-  }
-  return array;
-}
-
 export function textArray(values: readonly (string | null)[]): Buffer {
   // A UTF-16 unit takes three bytes of UTF-8 at most.
   const array = Buffer.allocUnsafe(
@@ -84,10 +72,85 @@ export function textArray(values: readonly (string | null)[]): Buffer {
       at = array.writeInt32BE(nullLength, at);
       continue;
     }
-    const length = writeText(array, at + lengthBytes, value);
+    const length = writeUtf8(array, at + lengthBytes, value);
     at = array.writeInt32BE(length, at) + length;
   }
   return array.subarray(0, at);
+}
+
+/**
+ * An array in the making, of texts or bytes: {@link open} an element, write it into {@link bytes}, {@link close} it where it ends. So what is made is
+ * made in its place, and is no object of its own.
+ */
+export class GrowingArray {
+  bytes: Buffer;
+  readonly #oid: number;
+  #at = headerBytes;
+  #length = 0;
+
+  /** `expectedBytes`: what its elements may take together; more is made room for. */
+  constructor(type: 'text' | 'bytea', expectedBytes: number) {
+    this.#oid = oids[type];
+    this.bytes = Buffer.allocUnsafe(headerBytes + expectedBytes);
+  }
+
+  static of(type: 'text' | 'bytea', elements: readonly (string | Buffer)[]): GrowingArray {
+    const array = new GrowingArray(type, 0);
+    for (const element of elements) array.push(Buffer.from(element));
+    return array;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Makes room for an element of so many bytes. @returns where in {@link bytes} it begins; `bytes` is another after this */
+  open(atMost: number): number {
+    const start = this.#at + lengthBytes;
+    if (start + atMost > this.bytes.length) {
+      const larger = Buffer.allocUnsafe(2 * (start + atMost));
+      this.bytes.copy(larger, 0, 0, this.#at);
+      this.bytes = larger;
+    }
+    return start;
+  }
+
+  /** The element ends before `end`. */
+  close(end: number): void {
+    this.bytes.writeInt32BE(end - this.#at - lengthBytes, this.#at);
+    this.#at = end;
+    this.#length += 1;
+  }
+
+  push(element: Buffer): void {
+    const start = this.open(element.length);
+    this.bytes.set(element, start);
+    this.close(start + element.length);
+  }
+
+  /** Its elements, slices of {@link bytes}. */
+  *[Symbol.iterator](): Generator<Buffer> {
+    for (let at = headerBytes; at < this.#at;) {
+      const start = at + lengthBytes;
+      at = start + this.bytes.readInt32BE(at);
+      yield this.bytes.subarray(start, at);
+    }
+  }
+
+  /** One of the elements for whose index `keep` is true. */
+  pick(keep: (index: number) => boolean): GrowingArray {
+    const type = this.#oid === oids.text ? 'text' : 'bytea';
+    return GrowingArray.of(
+      type,
+      [...this].filter((_, i) => keep(i)),
+    );
+  }
+
+  /** The parameter. */
+  get array(): Buffer {
+    writeHeader(this.bytes, this.#oid, this.#length, false);
+    return this.bytes.subarray(0, this.#at);
+  }
 }
 
 function fixed<T>(
@@ -113,14 +176,4 @@ function writeHeader(target: Buffer, oid: number, length: number, nulls: boolean
   target.writeInt32BE(oid, 8);
   target.writeInt32BE(length, 12);
   return target.writeInt32BE(1, 16);
-}
-
-/** Most text is short and ASCII: a call into C++ costs more than a loop. @returns the bytes written */
-function writeText(target: Buffer, start: number, text: string): number {
-  for (let i = 0; i < text.length; i += 1) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return target.write(text, start, 'utf8');
-    target[start + i] = unit;
-  }
-  return text.length;
 }

@@ -2,8 +2,8 @@ import { sql, type SQL } from 'drizzle-orm';
 import type { ClearColumn, Stream } from '../../shared/streams/stream.ts';
 import {
   bigintArray,
-  byteaArray,
   dateArray,
+  type GrowingArray,
   integerArray,
   textArray,
   timestampArray,
@@ -19,9 +19,9 @@ export interface RowColumns {
   /** Whose pepper made the tokens. While there is a prior epoch, `prior` has its tokens; otherwise it is empty. */
   readonly epochs: { readonly current: number; readonly prior: number | undefined };
   readonly clear: readonly (readonly (string | number | null)[])[];
-  readonly masked: readonly (readonly string[])[];
-  readonly prior: readonly (readonly string[])[];
-  readonly sealed: readonly (readonly Buffer[])[];
+  readonly masked: readonly GrowingArray[];
+  readonly prior: readonly GrowingArray[];
+  readonly sealed: readonly GrowingArray[];
 }
 
 /** Statements that store rows of a stream. Prepared, each has one text, and in a window of token epochs another: see `prior`. */
@@ -58,9 +58,7 @@ export function rowInserter<M>(
       timestampArray(rows.sentAtMs),
       bigintArray(rows.dekId),
       ...rows.clear.map((values, i) => clearArray(stream.clearColumns[i], values)),
-      ...rows.masked.map(textArray),
-      ...rows.sealed.map(byteaArray),
-      ...rows.prior.map(textArray),
+      ...[...rows.masked, ...rows.sealed, ...rows.prior].map(({ array }) => array),
     ];
     const values = sql.join(
       arrays.map((array, i) => sql`unnest(${sql.param(array)}::${sql.raw(types[i] ?? '')})`),

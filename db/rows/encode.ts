@@ -1,6 +1,8 @@
+import { GrowingArray } from '../binary-array.ts';
 import type { RowColumns } from '../queries/insert-rows.ts';
 import type { LedgerEntry } from '../queries/insert-ledger.ts';
-import type { FieldSealer } from '../../shared/crypto/field.ts';
+import { maxSealedBytes, type FieldSealer } from '../../shared/crypto/field.ts';
+import type { Tokenizer } from '../../shared/crypto/token.ts';
 import { sealedMarker, TransitSealer, type TransitIdentity } from '../../shared/crypto/transit.ts';
 import { PipelineError, type DeadLetterCode } from '../../shared/errors.ts';
 import type { IncomingRecord } from '../../shared/kafka/ports.ts';
@@ -41,6 +43,9 @@ export interface EncodedBatch {
   readonly ledger: readonly LedgerEntry[];
 }
 
+/** What an element of a column takes, with its length, as a rule. */
+const expectedBytes = { token: 32, sealed: 112 };
+
 const noSlice: Slice = { partition: -1, records: [] };
 
 /** Records already known to be dead letters, and whether their dead letter has been acknowledged. */
@@ -71,7 +76,8 @@ export async function encode<M>(
 ): Promise<EncodedBatch> {
   const identities = slices.map((slice) => slice.records.map((record) => identityOf(record)));
   const keys = await loadKeys(encoding, slices, identities);
-  const batch = new BatchBuilder(encoding, keys);
+  const records = slices.reduce((sum, slice) => sum + slice.records.length, 0);
+  const batch = new BatchBuilder(encoding, keys, records);
   for (let s = 0; s < slices.length; s += 1) {
     const { partition, records } = slices[s] ?? noSlice;
     for (let r = 0; r < records.length; r += 1) {
@@ -157,7 +163,7 @@ class BatchBuilder<M> implements EncodedBatch {
   readonly #keys: Keys;
   readonly #ledger = new Map<number, { -readonly [K in keyof LedgerEntry]: LedgerEntry[K] }>();
 
-  constructor(encoding: Encoding<M>, keys: Keys) {
+  constructor(encoding: Encoding<M>, keys: Keys, records: number) {
     this.#encoding = encoding;
     this.#keys = keys;
     const { clearColumns, personalFields } = encoding.stream;
@@ -169,10 +175,13 @@ class BatchBuilder<M> implements EncodedBatch {
       sentAtMs: [] as number[],
       dekId: [] as bigint[],
       clear: clearColumns.map((): (string | number | null)[] => []),
-      masked: personalFields.map((): string[] => []),
+      masked: personalFields.map(() => new GrowingArray('text', records * expectedBytes.token)),
       // Outside a window there is no prior token, and no column for it in the statement.
-      prior: prior === undefined ? [] : personalFields.map((): string[] => []),
-      sealed: personalFields.map((): Buffer[] => []),
+      prior:
+        prior === undefined
+          ? []
+          : personalFields.map(() => new GrowingArray('text', records * expectedBytes.token)),
+      sealed: personalFields.map(() => new GrowingArray('bytea', records * expectedBytes.sealed)),
     };
   }
 
@@ -211,7 +220,7 @@ class BatchBuilder<M> implements EncodedBatch {
     if (record.value[0] !== sealedMarker) return record.value;
     if (TransitSealer.dayNumberOf(record.value) !== dayNumber(identity.sentAtMs))
       return 'TRANSIT_OPEN_FAILED';
-    return this.#encoding.transit.open(record.value, identity);
+    return this.#encoding.transit.openInPlace(record.value, identity);
   }
 
   #addRow(message: M, identity: TransitIdentity, sealer: FieldSealer): void {
@@ -229,9 +238,12 @@ class BatchBuilder<M> implements EncodedBatch {
       const field = personalFields[i];
       if (field === undefined) continue;
       const value = field.value(message);
-      rows.masked[i]?.push(current.token(field.field, value));
-      if (prior !== undefined) rows.prior[i]?.push(prior.token(field.field, value));
-      rows.sealed[i]?.push(sealer.seal(field.sealedColumn, identity.eventId, value));
+      pushToken(rows.masked[i], current, field.field, value);
+      if (prior !== undefined) pushToken(rows.prior[i], prior, field.field, value);
+      const sealed = rows.sealed[i];
+      if (sealed === undefined) continue;
+      const at = sealed.open(maxSealedBytes(value));
+      sealed.close(sealer.sealInto(sealed.bytes, at, field.sealedColumn, identity.eventId, value));
     }
   }
 
@@ -255,4 +267,15 @@ class BatchBuilder<M> implements EncodedBatch {
     entry.read += 1;
     return entry;
   }
+}
+
+function pushToken(
+  column: GrowingArray | undefined,
+  tokenizer: Tokenizer,
+  field: string,
+  value: string,
+): void {
+  if (column === undefined) return;
+  const at = column.open(tokenizer.tokenBytes);
+  column.close(tokenizer.tokenInto(column.bytes, at, field, value));
 }

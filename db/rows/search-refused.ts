@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { PipelineError } from '../../shared/errors.ts';
+import type { GrowingArray } from '../binary-array.ts';
 import type { PreparingConnection } from '../client.ts';
 import type { RowColumns, RowInserter } from '../queries/insert-rows.ts';
 import { refusedRows, type RefusedRow } from './refused-rows.ts';
@@ -19,7 +20,7 @@ export function searchRefused(
   return connection.transaction(async (session) => {
     await session.execute(sql`savepoint untouched`);
     const found = await refusedRows({ from, to }, async (first, beyond) => {
-      const tried = pickRows(rows, (column) => column.slice(first, beyond));
+      const tried = pickRows(rows, (row) => row >= first && row < beyond);
       try {
         await session.executePrepared(preparedName('insert_rows', tried), insertMissing(tried));
         return undefined;
@@ -45,8 +46,10 @@ export function preparedName(statement: string, { prior }: RowColumns): string {
   return prior.length === 0 ? statement : `${statement}_in_window`;
 }
 
-/** The same rows of every column. */
-export function pickRows(rows: RowColumns, of: <T>(column: readonly T[]) => T[]): RowColumns {
+/** Of every column the rows for whose place `keep` is true. */
+export function pickRows(rows: RowColumns, keep: (row: number) => boolean): RowColumns {
+  const of = <T>(column: readonly T[]) => column.filter((_, i) => keep(i));
+  const picked = (array: GrowingArray) => array.pick(keep);
   return {
     createDate: of(rows.createDate),
     eventId: of(rows.eventId),
@@ -54,8 +57,8 @@ export function pickRows(rows: RowColumns, of: <T>(column: readonly T[]) => T[])
     dekId: of(rows.dekId),
     epochs: rows.epochs,
     clear: rows.clear.map(of),
-    masked: rows.masked.map(of),
-    prior: rows.prior.map(of),
-    sealed: rows.sealed.map(of),
+    masked: rows.masked.map(picked),
+    prior: rows.prior.map(picked),
+    sealed: rows.sealed.map(picked),
   };
 }

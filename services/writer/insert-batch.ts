@@ -82,5 +82,5 @@ export class BatchInserter {
 }
 
 function rowsOfPartition({ rows, partitions }: EncodedBatch, partition: number): RowColumns {
-  return pickRows(rows, (column) => column.filter((_, i) => partitions[i] === partition));
+  return pickRows(rows, (row) => partitions[row] === partition);
 }

@@ -3,21 +3,16 @@ import { PipelineError } from '../errors.ts';
 import { sealedMarker } from './transit.ts';
 import type { Day } from '../time.ts';
 import { NoncePool } from './nonce-pool.ts';
-import { Scratch } from './scratch.ts';
 import { wipe } from './sealed-box.ts';
+import { sodiumHeap } from './sodium-heap.ts';
 import { writeUuid } from './uuid.ts';
+import { writeUtf8 } from '../utf8.ts';
 
 const suiteXChaCha20Poly1305 = 0x01;
 const nonceBytes = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 const tagBytes = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
 const prefixBytes = 2 + 8;
 const headerBytes = prefixBytes + nonceBytes;
-
-/** Longer than any field. */
-const scratchBytes = 2_048;
-const messageBytes = new Scratch(scratchBytes);
-const sealedBytes = new Scratch(scratchBytes + tagBytes);
-const nonce = Buffer.alloc(nonceBytes);
 
 /** How much longer a sealed field is: marker, suite, data key id, nonce and tag. */
 export const fieldOverheadBytes = headerBytes + tagBytes;
@@ -42,6 +37,7 @@ export class FieldSealer {
   readonly day: Day;
   readonly #key: Buffer;
   readonly #nonces = new NoncePool(nonceBytes);
+  /** The AAD of some cell of each column: of another, the last 16 bytes differ. */
   readonly #aadByColumn = new Map<string, Buffer>();
   readonly #table: string;
   /** Marker, suite and data key id: what every field begins with. */
@@ -70,24 +66,39 @@ export class FieldSealer {
 
   /** @throws PipelineError INTERNAL once retired: what a wiped key seals, nobody opens. */
   seal(column: string, eventId: string, plain: string): Buffer {
+    const sealed = Buffer.allocUnsafe(maxSealedBytes(plain));
+    return sealed.subarray(0, this.sealInto(sealed, 0, column, eventId, plain));
+  }
+
+  /**
+   * {@link seal} into `target` at `at`, where there are {@link maxSealedBytes}. @returns where the sealed field ends
+   * @throws PipelineError INTERNAL
+   */
+  sealInto(target: Buffer, at: number, column: string, eventId: string, plain: string): number {
     if (this.#retired) throw new PipelineError('INTERNAL', 'a retired data key seals nothing');
-    let aad = this.#aadByColumn.get(column);
-    if (aad === undefined) {
-      aad = aadOf({ table: this.#table, column, day: this.day, eventId });
-      this.#aadByColumn.set(column, aad);
-    } else {
-      writeUuid(aad, eventId, aad.length - 16);
-    }
-    const message = messageBytes.write(plain);
-    const sealed = Buffer.allocUnsafe(fieldOverheadBytes + message.length);
-    sealed.set(this.#prefix, 0);
-    this.#nonces.next(nonce);
-    sealed.set(nonce, prefixBytes);
-    const content = sealedBytes.first(message.length + tagBytes);
-    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(content, message, aad, null, nonce, this.#key);
-    sealed.set(content, headerBytes);
+    const { bytes, text, nonce } = sodiumHeap;
+    if (3 * plain.length > sodiumHeap.textBytes) throw new PipelineError('INTERNAL', 'too long for a field');
+    const aadLength = this.#writeAad(column, eventId);
+    this.#nonces.next(bytes, nonce);
+    const length = writeUtf8(bytes, text, plain);
+    sodiumHeap.seal(length, aadLength, this.#key);
+    target.set(this.#prefix, at);
+    bytes.copy(target, at + prefixBytes, nonce, nonce + nonceBytes);
+    bytes.copy(target, at + headerBytes, text, text + length + tagBytes);
     this.#seals += 1;
-    return sealed;
+    return at + headerBytes + length + tagBytes;
+  }
+
+  #writeAad(column: string, eventId: string): number {
+    const { bytes, aad } = sodiumHeap;
+    let known = this.#aadByColumn.get(column);
+    if (known === undefined) {
+      known = aadOf({ table: this.#table, column, day: this.day, eventId });
+      this.#aadByColumn.set(column, known);
+    }
+    bytes.set(known, aad);
+    writeUuid(bytes, eventId, aad + known.length - 16);
+    return known.length;
   }
 
   /** Wipes the key: from here on nothing in this process can open what it sealed. */
@@ -95,6 +106,11 @@ export class FieldSealer {
     this.#retired = true;
     wipe(this.#key);
   }
+}
+
+/** The most that a field takes, sealed: a UTF-16 unit is three bytes of UTF-8 at most. */
+export function maxSealedBytes(plain: string): number {
+  return fieldOverheadBytes + 3 * plain.length;
 }
 
 /** The data key that a sealed field names, or undefined when it is no sealed field of this format. */

@@ -1,7 +1,7 @@
-import sodium from 'sodium-native';
+import { randomFillSync } from 'node:crypto';
 
 /**
- * Random nonces, drawn from the system a few hundred at a time: a call into libsodium per nonce costs as much as
+ * Random nonces, drawn from the system's generator a few hundred at a time: a call per nonce costs as much as
  * sealing a short field. **No byte is ever handed out twice**; at 192 bits random nonces do not collide.
  */
 export class NoncePool {
@@ -15,13 +15,13 @@ export class NoncePool {
     this.#next = this.#pool.length;
   }
 
-  /** Writes the next nonce into `target`, which has exactly the nonce's length. */
-  next(target: Buffer): void {
+  /** Writes the next nonce into `target` at `at`. */
+  next(target: Buffer, at: number): void {
     if (this.#next === this.#pool.length) {
-      sodium.randombytes_buf(this.#pool);
+      randomFillSync(this.#pool);
       this.#next = 0;
     }
-    this.#pool.copy(target, 0, this.#next, this.#next + this.#nonceBytes);
+    this.#pool.copy(target, at, this.#next, this.#next + this.#nonceBytes);
     this.#next += this.#nonceBytes;
   }
 }

@@ -2,9 +2,10 @@ import sodium from 'sodium-native';
 import { PipelineError, type DeadLetterCode } from '../errors.ts';
 import { dayNumber, dayOf, msPerDay, type Day } from '../time.ts';
 import type { TransitKeys } from '../vault/ports.ts';
+import { writeUtf8 } from '../utf8.ts';
 import { NoncePool } from './nonce-pool.ts';
-import { Scratch } from './scratch.ts';
 import { wipe } from './sealed-box.ts';
+import { sodiumHeap } from './sodium-heap.ts';
 
 /** First byte of every sealed value. No SQS body can start with it: U+0001 is not a character SQS takes. */
 export const sealedMarker = 0x01;
@@ -17,8 +18,8 @@ const tagBytes = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
 /** How much longer a sealed body is: marker, suite, day, nonce and tag. */
 export const transitOverheadBytes = headerBytes + tagBytes;
 
-const nonce = Buffer.alloc(nonceBytes);
-const aadBytes = new Scratch(prefixBytes + 8 + 512);
+/** What is longer is no MessageId, and opens nothing. */
+const maxIdLength = 512;
 
 /** A key is looked up in the vault again after this long, so that one destroyed there is soon nowhere; one that is not used goes too. */
 const holdMs = 3_600_000;
@@ -127,16 +128,24 @@ export class TransitSealer {
     sealed[0] = sealedMarker;
     sealed[1] = suiteXChaCha20Poly1305;
     sealed.writeUInt32BE(day, 2);
-    this.#nonces.next(nonce);
-    sealed.set(nonce, prefixBytes);
-    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
-      sealed.subarray(headerBytes),
-      body,
-      this.#aadFor(sealed, identity),
-      null,
-      nonce,
-      held.key,
-    );
+    this.#nonces.next(sealed, prefixBytes);
+    const aadLength = writeAad(sealed, identity);
+    const { bytes, text, nonce, textBytes } = sodiumHeap;
+    if (body.length > textBytes) {
+      sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
+        sealed.subarray(headerBytes),
+        body,
+        heapAad(aadLength),
+        null,
+        sealed.subarray(prefixBytes, headerBytes),
+        held.key,
+      );
+      return sealed;
+    }
+    sealed.copy(bytes, nonce, prefixBytes, headerBytes);
+    bytes.set(body, text);
+    sodiumHeap.seal(body.length, aadLength, held.key);
+    bytes.copy(sealed, headerBytes, text, text + body.length + tagBytes);
     return sealed;
   }
 
@@ -156,34 +165,24 @@ export class TransitSealer {
 
   /** @returns the body, or the code under which the record is a dead letter. */
   open(value: Buffer, identity: TransitIdentity): Buffer | DeadLetterCode {
+    const body = this.openInPlace(value, identity);
+    return typeof body === 'string' ? body : Buffer.from(body);
+  }
+
+  /** {@link open}, without a copy: **the body is good until anything else is sealed, opened or hashed**, or awaited. */
+  openInPlace(value: Buffer, identity: TransitIdentity): Buffer | DeadLetterCode {
     if (value.length < transitOverheadBytes) return 'TRANSIT_OPEN_FAILED';
     const held = this.#keys.get(value.readUInt32BE(2));
     if (held === undefined) return 'TRANSIT_KEY_GONE';
     held.used = true;
-    const body = Buffer.allocUnsafe(value.length - transitOverheadBytes);
-    value.copy(nonce, 0, prefixBytes, headerBytes);
-    try {
-      sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
-        body,
-        null,
-        value.subarray(headerBytes),
-        this.#aadFor(value, identity),
-        nonce,
-        held.key,
-      );
-    } catch {
-      return 'TRANSIT_OPEN_FAILED';
-    }
-    return body;
-  }
-
-  #aadFor(value: Buffer, identity: TransitIdentity): Buffer {
-    const aad = aadBytes.write(identity.eventId, prefixBytes + 8);
-    value.copy(aad, 0, 0, prefixBytes);
-    // A BigInt costs more than the rest of this: SentTimestamps are far below 2⁵³.
-    aad.writeInt32BE(Math.floor(identity.sentAtMs / 2 ** 32), prefixBytes);
-    aad.writeUInt32BE(identity.sentAtMs >>> 0, prefixBytes + 4);
-    return aad;
+    const length = value.length - transitOverheadBytes;
+    const aadLength = writeAad(value, identity);
+    const { bytes, text, nonce, textBytes } = sodiumHeap;
+    if (length > textBytes) return openNatively(value, heapAad(aadLength), held.key);
+    value.copy(bytes, nonce, prefixBytes, headerBytes);
+    value.copy(bytes, text, headerBytes);
+    if (!sodiumHeap.open(length + tagBytes, aadLength, held.key)) return 'TRANSIT_OPEN_FAILED';
+    return bytes.subarray(text, text + length);
   }
 
   #forget(number: number): void {
@@ -191,6 +190,38 @@ export class TransitSealer {
     if (held !== undefined) wipe(held.key);
     this.#keys.delete(number);
   }
+}
+
+/** The AAD of a value that begins with marker, suite and day. @returns its length */
+function writeAad(value: Buffer, { eventId, sentAtMs }: TransitIdentity): number {
+  const { bytes, aad } = sodiumHeap;
+  if (eventId.length > maxIdLength) throw new PipelineError('INTERNAL', 'too long for a MessageId');
+  value.copy(bytes, aad, 0, prefixBytes);
+  // A BigInt costs more than the rest of this: SentTimestamps are far below 2⁵³.
+  bytes.writeInt32BE(Math.floor(sentAtMs / 2 ** 32), aad + prefixBytes);
+  bytes.writeUInt32BE(sentAtMs >>> 0, aad + prefixBytes + 4);
+  return prefixBytes + 8 + writeUtf8(bytes, aad + prefixBytes + 8, eventId);
+}
+
+function heapAad(length: number): Buffer {
+  return Buffer.from(sodiumHeap.bytes.subarray(sodiumHeap.aad, sodiumHeap.aad + length));
+}
+
+function openNatively(value: Buffer, aad: Buffer, key: Buffer): Buffer | DeadLetterCode {
+  const body = Buffer.allocUnsafe(value.length - transitOverheadBytes);
+  try {
+    sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
+      body,
+      null,
+      value.subarray(headerBytes),
+      aad,
+      value.subarray(prefixBytes, headerBytes),
+      key,
+    );
+  } catch {
+    return 'TRANSIT_OPEN_FAILED';
+  }
+  return body;
 }
 
 function numberOf(day: Day): number {

@@ -27,9 +27,8 @@ const batchRecords = 5_000;
 const batches = 12;
 
 class NoSealer extends FieldSealer {
-  readonly #nothing = Buffer.alloc(61);
-  override seal(): Buffer {
-    return this.#nothing;
+  override sealInto(_: Buffer, at: number): number {
+    return at + 61;
   }
 }
 
@@ -46,8 +45,8 @@ class NoDataKeys extends DataKeys {
 }
 
 class NoTokenizer extends Tokenizer {
-  override token(): string {
-    return 't1:AAAAAAAAAAAAAAAAAAAAAA';
+  override tokenInto(_: Buffer, at: number): number {
+    return at + this.tokenBytes;
   }
 }
 

@@ -100,34 +100,40 @@ export async function measureInto(
   options: {
     readonly rows: number;
     readonly postgresPid: number;
-    readonly start: () => Promise<ServiceProcess>;
+    /** One or several, which are measured together. */
+    readonly start: () => Promise<ServiceProcess | readonly ServiceProcess[]>;
   },
 ): Promise<Sample> {
   const { rows, postgresPid } = options;
   const startedAtMs = Date.now();
-  const started = await options.start();
+  const running = [await options.start()].flat();
+  const cpu = () => running.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
   try {
-    const alive = watchOver(started);
+    const watches = running.map((one) => watchOver(one));
+    const alive = () => {
+      for (const watch of watches) watch();
+    };
     while (!(await sink.hasNew())) {
       alive();
       await sleep(20);
     }
-    const before = { cpu: cpuSeconds(started.pid), postgres: treeCpuSeconds(postgresPid) };
+    const before = { cpu: cpu(), postgres: treeCpuSeconds(postgresPid) };
     const measured = rows - (await sink.count(rows));
     for (let found = 0; found < rows; found = await sink.count(rows)) {
       alive();
       await sleep(lookMs);
     }
     const perRow = (seconds: number) => (seconds / measured) * 1e6;
-    const cpuMicros = perRow(cpuSeconds(started.pid) - before.cpu);
+    const cpuMicros = perRow(cpu() - before.cpu);
     const postgresMicros = perRow(treeCpuSeconds(postgresPid) - before.postgres);
-    const peakMiB = (await started.peakMemory()) / 1_048_576;
-    await started.kill('SIGTERM');
+    const peaks = await Promise.all(running.map((one) => one.peakMemory()));
+    const peakMiB = peaks.reduce((sum, bytes) => sum + bytes, 0) / 1_048_576;
+    await Promise.all(running.map((one) => one.kill('SIGTERM')));
     const found = await sink.count(rows);
     if (found !== rows) throw new Error(`${found} rows, not ${rows}`);
     const { perSecond, firstAtMs } = await sink.rate();
     return { perSecond, cpuMicros, postgresMicros, peakMiB, firstMs: firstAtMs - startedAtMs };
   } finally {
-    if (started.ended === undefined) await started.kill('SIGKILL');
+    for (const one of running) if (one.ended === undefined) await one.kill('SIGKILL');
   }
 }

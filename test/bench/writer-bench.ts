@@ -53,13 +53,15 @@ export class WriterBench implements AsyncDisposable {
     return await Sink.from(admin, table);
   }
 
-  /** One run, all rows counted, a sample opened. */
-  async measure(env: Readonly<Record<string, string>> = {}): Promise<Sample> {
+  /** One run, all rows counted, a sample opened. `writers` processes share the partitions. */
+  async measure(env: Readonly<Record<string, string>> = {}, writers = 1): Promise<Sample> {
     const sample = await measureInto(await this.emptied('user_logins'), {
       rows: this.#rows,
       postgresPid: this.#servers.pids.postgres,
-      start: () =>
-        this.pipeline.start('writer', { ...this.#env, ...env, WRITER_GROUP: randomName('writers') }),
+      start: () => {
+        const own = { ...this.#env, ...env, WRITER_GROUP: randomName('writers') };
+        return Promise.all(Array.from({ length: writers }, () => this.pipeline.start('writer', own)));
+      },
     });
     await openRowSample(this.pipeline, lookedAt);
     return sample;
@@ -80,8 +82,8 @@ export class WriterBench implements AsyncDisposable {
     });
   }
 
-  contender(name: string, env: Readonly<Record<string, string>> = {}): Contender {
-    return { name, measure: () => this.measure(env) };
+  contender(name: string, env: Readonly<Record<string, string>> = {}, writers = 1): Contender {
+    return { name, measure: () => this.measure(env, writers) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

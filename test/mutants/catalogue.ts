@@ -131,8 +131,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a field in the clear',
     file: 'db/rows/encode.ts',
-    find: 'sealer.seal(field.sealedColumn, identity.eventId, value)',
-    replace: 'Buffer.from(value)',
+    find: 'sealer.sealInto(sealed.bytes, at, field.sealedColumn, identity.eventId, value)',
+    replace: "at + sealed.bytes.write(value, at, 'utf8')",
     caughtBy: ['db/rows/encode', 'e2e/canary.int'],
   },
   {

@@ -62,5 +62,10 @@ function report(title: string, samples: Samples): void {
   const cpu = totalCpuOf(samples[names.ours]) / totalCpuOf(samples[cheapest]);
   console.log(`A/A: ${(rateOf(samples[names.oursAgain]) / rateOf(samples[names.ours])).toFixed(2)}`);
   console.log(`rate: ${rate.toFixed(2)} of the fastest peer's (${fastest})`);
+  const twice = samples[names.oursTwice];
+  if (twice !== undefined) {
+    const [both, each] = [rateOf(twice) / rateOf(samples[fastest]), totalCpuOf(twice)];
+    console.log(`rate of two writers: ${both.toFixed(2)}, at ${each.toFixed(1)} µs of CPU a row`);
+  }
   console.log(`CPU of process and Postgres: ${cpu.toFixed(2)} of the cheapest peer's (${cheapest})`);
 }

@@ -31,6 +31,7 @@ export async function contestOfWriters(
   };
   const contenders: Contender[] = [
     bench.contender(names.ours),
+    bench.contender(names.oursTwice, {}, 2),
     { name: names.copy, measure: () => bench.measureCopy() },
     ...peerWriters.map((peer) => ({ name: peer.name, measure: () => measurePeer(peer) })),
     bench.contender(names.oursAgain),

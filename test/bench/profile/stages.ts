@@ -34,8 +34,10 @@ export const writerStages: readonly Stage[] = [
     files: /shared\/streams\/(?:parse-body|user-logins|app-version|ip-address)/,
   },
   { name: 'tokens', files: /shared\/crypto\/token/ },
-  { name: 'fields sealed', files: /shared\/crypto\// },
+  // What both use, sodium-heap and the like, is its caller's.
+  { name: 'fields sealed', files: /shared\/crypto\/(?:field|nonce-pool|uuid)/ },
   { name: 'binary arrays', files: /db\/binary-array/ },
+  { name: 'batches, columns, ledger', files: /db\/rows\// },
   { name: 'statement and protocol of Postgres', files: /node_modules\/(?:pg|drizzle)|\/db\// },
   { name: 'Kafka requests and answers', files: /node_modules\/kafkajs|shared\/kafka\// },
   { name: 'batches, columns, ledger', files: /services\/writer\/|shared\/streams\/|shared\/telemetry\// },

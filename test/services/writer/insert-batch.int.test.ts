@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { describe, expect, inject, test } from 'vitest';
+import { GrowingArray } from '../../../db/binary-array.ts';
 import { rowInserter } from '../../../db/queries/insert-rows.ts';
 import type { EncodedBatch } from '../../../db/rows/encode.ts';
 import { BatchInserter } from '../../../services/writer/insert-batch.ts';
@@ -28,6 +29,7 @@ function batchOf(
 ): EncodedBatch {
   const byPartition = Map.groupBy(rows, ({ partition }) => partition);
   const column = <T>(value: (row: Row) => T): T[] => rows.map(value);
+  const text = (values: string[]) => GrowingArray.of('text', values);
   return {
     rows: {
       createDate: column(({ day }) => day ?? dayOf(now)),
@@ -42,9 +44,18 @@ function batchOf(
         column(({ appVersion }) => appVersion ?? 2_003_000),
         column(() => '2.3.0'),
       ],
-      masked: [column(() => 't1:x'), column(() => 't1:y')],
-      prior: epochs.prior === undefined ? [] : [column(() => 't0:x'), column(() => 't0:y')],
-      sealed: [column(() => Buffer.from([1, 1, 0, 92, 34])), column(() => Buffer.alloc(0))],
+      masked: [text(column(() => 't1:x')), text(column(() => 't1:y'))],
+      prior: epochs.prior === undefined ? [] : [text(column(() => 't0:x')), text(column(() => 't0:y'))],
+      sealed: [
+        GrowingArray.of(
+          'bytea',
+          column(() => Buffer.from([1, 1, 0, 92, 34])),
+        ),
+        GrowingArray.of(
+          'bytea',
+          column(() => Buffer.alloc(0)),
+        ),
+      ],
     },
     partitions: column(({ partition }) => partition),
     dead: [],
