@@ -6,6 +6,7 @@ import { PgDialect } from 'drizzle-orm/pg-core';
 import { PipelineError } from '../shared/errors.ts';
 import { classifyDatabaseError, sqlStateOf } from './classify.ts';
 import { copyFrom, copyTo, SourceFailed } from './copy.ts';
+import { queryDirectly } from './direct-query.ts';
 import { Servers } from './servers.ts';
 
 export interface Result<Row> {
@@ -198,7 +199,10 @@ function connectionOf(client: PoolClient, onReadOnly: () => void): PooledConnect
     async executePrepared<Row extends QueryResultRow>(name: string, statement: SQL<Row> | SQL) {
       if (broken) throw new PipelineError('DATABASE_UNAVAILABLE', 'the connection broke');
       const { sql: text, params: values } = dialect.sqlToQuery(statement);
-      return client.query<Assume<Row, QueryResultRow>>({ name, text, values }).then(resultOf, failed);
+      return queryDirectly<Assume<Row, QueryResultRow>>(client, { name, text, values }).then(
+        resultOf,
+        failed,
+      );
     },
     async *copyTo(statement) {
       let ended = false;

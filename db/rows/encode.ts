@@ -130,8 +130,8 @@ async function loadSealers<M>(
       const day = dayNumber(identity.sentAtMs);
       if (!sealers.has(day)) sealers.set(day, await encoding.dataKeys.sealerFor(dayOf(day * msPerDay)));
       const sealer = sealers.get(day);
-      if (typeof sealer === 'object' && TransitSealer.dayNumberOf(record.value) === day)
-        transitDays.add(sealer.day);
+      if (typeof sealer !== 'object' || transitDays.has(sealer.day)) continue;
+      if (TransitSealer.dayNumberOf(record.value) === day) transitDays.add(sealer.day);
     }
   }
   const held: Day[] = [];
@@ -217,10 +217,10 @@ class BatchBuilder<M> implements EncodedBatch {
 
   /** A sealed value names its day, but only the day of its identity is asked of the vault: a forged one must not make us wait. */
   #open(record: IncomingRecord, identity: TransitIdentity): Buffer | DeadLetterCode {
-    if (record.value[0] !== sealedMarker) return record.value;
-    if (TransitSealer.dayNumberOf(record.value) !== dayNumber(identity.sentAtMs))
-      return 'TRANSIT_OPEN_FAILED';
-    return this.#encoding.transit.openInPlace(record.value, identity);
+    const { value } = record;
+    if (value[0] !== sealedMarker) return value;
+    if (TransitSealer.dayNumberOf(value) !== dayNumber(identity.sentAtMs)) return 'TRANSIT_OPEN_FAILED';
+    return this.#encoding.transit.openInPlace(value, identity);
   }
 
   #addRow(message: M, identity: TransitIdentity, sealer: FieldSealer): void {

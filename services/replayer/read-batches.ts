@@ -1,5 +1,6 @@
 import type { KafkaClient } from '../../shared/kafka/kafkajs-client.ts';
 import type { IncomingRecord } from '../../shared/kafka/ports.ts';
+import { recordSize } from '../../shared/kafka/record-size.ts';
 import { readRange } from '../../shared/kafka/read-range.ts';
 import type { PartitionRange } from './offset-ranges.ts';
 
@@ -54,8 +55,8 @@ export async function* readBatches(
 /** How many of them make a batch; 0: not yet enough. */
 function full(waiting: readonly IncomingRecord[], maxRecords: number): number {
   let bytes = 0;
-  for (const [index, { key, value }] of waiting.entries()) {
-    bytes += key.length + value.length;
+  for (const [index, record] of waiting.entries()) {
+    bytes += recordSize(record);
     if (index + 1 === maxRecords || bytes >= maxBatchBytes) return index + 1;
   }
   return 0;

@@ -89,7 +89,8 @@ export class BatchTrace {
       });
       this.#dead.set(span, reason.code);
       const headers = { ...record.headers, [traceHeaders.traceparent]: Buffer.from(span.traceparent) };
-      return { ...one, record: { ...record, headers } };
+      const { offset, key, value, timestampMs } = record;
+      return { ...one, record: { offset, key, value, timestampMs, headers } };
     });
   }
 

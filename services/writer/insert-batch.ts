@@ -19,6 +19,8 @@ export class BatchInserter {
   readonly #writtenBy: string;
   /** Redeliveries come in runs (a rebalance, a replay): after one, try partition by partition first. */
   #expectDuplicates = false;
+  /** Of an attempt that failed nobody knows whether a socket still has the batch: its memory is not used again. */
+  readonly #failed = new WeakSet<EncodedBatch>();
 
   constructor(options: { connection: PreparingConnection; inserter: RowInserter; writtenBy: string }) {
     this.#connection = options.connection;
@@ -33,8 +35,11 @@ export class BatchInserter {
   async insert(batch: EncodedBatch): Promise<LedgerEntry[]> {
     if (!this.#expectDuplicates) {
       try {
-        return await this.#insertAtOnce(batch);
+        const ledger = await this.#insertAtOnce(batch);
+        if (!this.#failed.has(batch)) releaseRows(batch);
+        return ledger;
       } catch (error) {
+        this.#failed.add(batch);
         if (!isTaken(error)) throw error;
       }
     }
@@ -79,6 +84,10 @@ export class BatchInserter {
     if (ledger.length > 0) await session.execute(insertLedger(ledger, this.#writtenBy));
     return ledger;
   }
+}
+
+function releaseRows({ rows }: EncodedBatch): void {
+  for (const array of [...rows.masked, ...rows.prior, ...rows.sealed]) array.release();
 }
 
 function rowsOfPartition({ rows, partitions }: EncodedBatch, partition: number): RowColumns {

@@ -1,5 +1,6 @@
 import type { LedgerEntry } from '../../db/queries/insert-ledger.ts';
 import type { FetchedBatch } from '../../shared/kafka/ports.ts';
+import { recordSize } from '../../shared/kafka/record-size.ts';
 import { knownOr } from '../../shared/outage.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { timed } from '../../shared/telemetry/timed.ts';
@@ -161,7 +162,7 @@ export class BatchObserver {
     let i = 0;
     for (const { records } of this.#slices) {
       for (const record of records) {
-        bytes += record.key.length + record.value.length;
+        bytes += recordSize(record);
         ages[i] = Math.max(0, now - record.timestampMs) / 1_000;
         i += 1;
       }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Slice } from '../../db/rows/encode.ts';
 import type { FetchedBatch, IncomingRecord } from '../../shared/kafka/ports.ts';
+import { recordSize } from '../../shared/kafka/record-size.ts';
 
 /** A batch, and the {@link RecordQueue.generation} it was queued in: when the queue has moved on, drop it. */
 export interface Taken {
@@ -8,11 +9,11 @@ export interface Taken {
   readonly generation: number;
 }
 
-/** What a record costs in memory besides its key and value: the object, its slices and bigint, rounded up. */
-const overheadBytes = 300;
+/** What a record costs in memory besides its key and value, which are not objects before they are looked at; rounded up. */
+const overheadBytes = 150;
 
 export function recordBytes(record: IncomingRecord): number {
-  return record.key.length + record.value.length + overheadBytes;
+  return recordSize(record) + overheadBytes;
 }
 
 /** A waiting consumer looks up this often, to heartbeat. A third of the heartbeat interval at most. */

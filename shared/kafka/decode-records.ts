@@ -8,7 +8,6 @@ const magic = 2;
 const attributeBits = { codec: 0x07, logAppendTime: 0x08, transactional: 0x10, control: 0x20 } as const;
 const codecs = { none: 0, zstd: 4 } as const;
 
-const nothing = Buffer.alloc(0);
 const noHeaders: Readonly<Record<string, Buffer>> = Object.freeze({});
 
 /** The records of a fetch answer's partition, all of them, and the offset of the last batch's last record, which may be compacted away. */
@@ -50,6 +49,53 @@ export async function decodeRecords(bytes: Buffer): Promise<DecodedRecords | und
   return { records, lastOffset };
 }
 
+/**
+ * A record where it lies in what was fetched. Thousands wait to be written, and what waits is copied and marked by the garbage collector again
+ * and again: so key and value are made when they are asked for, **each time anew**.
+ */
+class FetchedRecord implements IncomingRecord {
+  readonly timestampMs: number;
+  readonly headers: Readonly<Record<string, Buffer>>;
+  readonly #bytes: Buffer;
+  readonly #offset: number;
+  readonly #keyAt: number;
+  readonly #keyEnd: number;
+  readonly #valueAt: number;
+  readonly #valueEnd: number;
+
+  constructor(
+    bytes: Buffer,
+    offset: number,
+    [keyAt, keyEnd, valueAt, valueEnd]: readonly [number, number, number, number],
+    rest: Pick<IncomingRecord, 'timestampMs' | 'headers'>,
+  ) {
+    this.timestampMs = rest.timestampMs;
+    this.headers = rest.headers;
+    this.#bytes = bytes;
+    this.#offset = offset;
+    this.#keyAt = keyAt;
+    this.#keyEnd = keyEnd;
+    this.#valueAt = valueAt;
+    this.#valueEnd = valueEnd;
+  }
+
+  get offset(): bigint {
+    return BigInt(this.#offset);
+  }
+
+  get key(): Buffer {
+    return this.#bytes.subarray(this.#keyAt, this.#keyEnd);
+  }
+
+  get value(): Buffer {
+    return this.#bytes.subarray(this.#valueAt, this.#valueEnd);
+  }
+
+  get size(): number {
+    return this.#keyEnd - this.#keyAt + this.#valueEnd - this.#valueAt;
+  }
+}
+
 /** Reads records one after another: `length | attributes | timestamp delta | offset delta | key | value | headers`, all zigzag varints. */
 class RecordReader {
   readonly #bytes: Buffer;
@@ -70,11 +116,20 @@ class RecordReader {
       const end = this.#at + length;
       this.#at += 1;
       const timestampMs = times.firstMs + this.#varint();
-      const offset = BigInt(baseOffset + this.#varint());
-      const key = this.#slice() ?? nothing;
-      const value = this.#slice() ?? nothing;
+      const offset = baseOffset + this.#varint();
+      const keyBytes = Math.max(0, this.#varint());
+      const keyAt = this.#at;
+      this.#at += keyBytes;
+      const valueBytes = Math.max(0, this.#varint());
+      const valueAt = this.#at;
+      this.#at += valueBytes;
       const headers = this.#headers();
-      records.push({ offset, key, value, timestampMs: times.appendedMs ?? timestampMs, headers });
+      records.push(
+        new FetchedRecord(this.#bytes, offset, [keyAt, keyAt + keyBytes, valueAt, valueAt + valueBytes], {
+          timestampMs: times.appendedMs ?? timestampMs,
+          headers,
+        }),
+      );
       this.#at = end;
     }
   }

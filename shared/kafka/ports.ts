@@ -32,6 +32,7 @@ export interface RecordProducer {
   close(): Promise<void>;
 }
 
+/** Received. Its parts may be made when they are asked for, so it is not to be copied by `...`. */
 export interface IncomingRecord {
   readonly offset: bigint;
   /** Empty when the record has none. */
@@ -40,6 +41,8 @@ export interface IncomingRecord {
   readonly value: Buffer;
   readonly timestampMs: number;
   readonly headers: Readonly<Record<string, Buffer>>;
+  /** Bytes of key and value, where that is known without looking at them. */
+  readonly size?: number;
 }
 
 /** Records of one partition in offset order, and how far the partition reaches. */

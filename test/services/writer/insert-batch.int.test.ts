@@ -112,6 +112,26 @@ describe('BatchInserter, as the role of the writer', () => {
     ]);
   });
 
+  test('batches of megabytes, one after another in the memory of those before, are stored as they are', async () => {
+    const { database, inserter } = await setUp();
+    await using _ = database;
+    const sent: string[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const batch = batchOf(rows(...Array.from({ length: 3_000 }, (__, i) => i % 3)), n * 1_000);
+      const sealed = new GrowingArray('bytea', 3_000 * 400);
+      for (const eventId of batch.rows.eventId)
+        sealed.push(Buffer.from(`${n} ${eventId} ${'x'.repeat(400)}`));
+      sent.push(...[...sealed].map(String));
+      const [, device = sealed] = batch.rows.sealed;
+      await inserter.insert({ ...batch, rows: { ...batch.rows, sealed: [sealed, device] } });
+      expect(sealed).toHaveLength(0);
+    }
+    const { rows: stored } = await database
+      .open('admin')
+      .execute<{ ip_sealed: Buffer }>(sql`select ip_sealed from user_logins`);
+    expect(stored.map((row) => row.ip_sealed.toString()).toSorted()).toEqual(sent.toSorted());
+  });
+
   test('finds the rows that Postgres refuses, and leaves nothing behind', async () => {
     const { database, inserter } = await setUp();
     await using _ = database;

@@ -5,7 +5,8 @@ import decodeByKafkajs from 'kafkajs/src/protocol/requests/fetch/v4/decodeMessag
 import encodeByKafkajs from 'kafkajs/src/protocol/requests/produce/v7/request.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { crc32c } from '../../../shared/kafka/crc32c.ts';
-import { decodeRecords } from '../../../shared/kafka/decode-records.ts';
+import { decodeRecords, type DecodedRecords } from '../../../shared/kafka/decode-records.ts';
+import { recordSize } from '../../../shared/kafka/record-size.ts';
 import { encodeRecords, type BatchCodec } from '../../../shared/kafka/encode-records.ts';
 import { patchKafkajs } from '../../../shared/kafka/kafkajs-patches.ts';
 import type { IncomingRecord, OutgoingRecord } from '../../../shared/kafka/ports.ts';
@@ -66,6 +67,22 @@ describe('CRC-32C', () => {
   });
 });
 
+/** Parts that are made when they are asked for, asked for. */
+function plain(found: DecodedRecords | undefined): DecodedRecords | undefined {
+  return (
+    found && {
+      ...found,
+      records: found.records.map(({ offset, key, value, timestampMs, headers }) => ({
+        offset,
+        key,
+        value,
+        timestampMs,
+        headers,
+      })),
+    }
+  );
+}
+
 describe('record batches', () => {
   it('without compression are byte for byte those of kafkajs', async () => {
     await fc.assert(
@@ -80,7 +97,10 @@ describe('record batches', () => {
       fc.asyncProperty(batch, codec, async (records, by) => {
         const encoded = await encodeRecords(records, by);
         const found = await decodeRecords(encoded);
-        expect(found).toEqual({ records: incoming(records), lastOffset: BigInt(records.length - 1) });
+        expect(plain(found)).toEqual({ records: incoming(records), lastOffset: BigInt(records.length - 1) });
+        expect(found?.records.map(recordSize)).toEqual(
+          records.map(({ key, value }) => key.length + value.length),
+        );
         const length = Buffer.alloc(4);
         length.writeInt32BE(encoded.length);
         const theirs = await decodeByKafkajs(new Decoder(Buffer.concat([length, encoded])));
@@ -105,12 +125,12 @@ describe('record batches', () => {
         const two = await encodedByKafkajs(second, 0);
         two.writeBigInt64BE(BigInt(first.length), 0);
         const both = incoming([...first, ...second]);
-        expect(await decodeRecords(Buffer.concat([one, two]))).toEqual({
+        expect(plain(await decodeRecords(Buffer.concat([one, two])))).toEqual({
           records: both,
           lastOffset: BigInt(both.length - 1),
         });
         const part = two.subarray(0, cut % two.length);
-        expect(await decodeRecords(Buffer.concat([one, part]))).toEqual({
+        expect(plain(await decodeRecords(Buffer.concat([one, part])))).toEqual({
           records: incoming(first),
           lastOffset: BigInt(first.length - 1),
         });
