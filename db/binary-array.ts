@@ -156,7 +156,11 @@ export class GrowingArray {
 
   /** Gives its memory to arrays to come. **Nothing may read it any more**: no socket that it has not left yet either. */
   release(): void {
-    if (this.bytes.length >= leastSpareBytes && spare.length < mostSpare) spare.push(this.bytes);
+    if (this.bytes.length >= leastSpareBytes) {
+      // What was let go of first may be of a size that is asked for no more.
+      if (spare.length === mostSpare) spare.shift();
+      spare.push(this.bytes);
+    }
     this.bytes = Buffer.alloc(0);
     this.#at = headerBytes;
     this.#length = 0;

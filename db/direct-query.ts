@@ -27,12 +27,12 @@ const copiedBytes = 8_192;
  * buffer that it makes anew, half as large again, whenever it is full: several times the size of a batch is copied and thrown away, and **memory
  * outside the heap is what makes V8 collect the whole of it**.
  */
-export function queryDirectly<Row extends QueryResultRow>(
+export async function queryDirectly<Row extends QueryResultRow>(
   client: ClientBase,
   { name, text, values }: DirectStatement,
 ): Promise<QueryResult<Row>> {
   const parameters = values.map(parameterOf);
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     const query = new Query<Row>({ name, text, values: [...parameters] }, (error, result) => {
       if (error) reject(error);
       else resolve(result);

@@ -1,4 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm';
+import { PipelineError } from '../../shared/errors.ts';
 import type { ClearColumn, Stream } from '../../shared/streams/stream.ts';
 import {
   bigintArray,
@@ -26,7 +27,10 @@ export interface RowColumns {
 
 /** Statements that store rows of a stream. Prepared, each has one text, and in a window of token epochs another: see `prior`. */
 export interface RowInserter {
-  /** Fails with SQLSTATE 23505, and stores nothing, when a row is there already. Half the work of the other: no row is looked up before. */
+  /**
+   * Fails with SQLSTATE 23505, and stores nothing, when a row is there already. Half the work of the other: no row is looked up before. What is
+   * sent counts as stored, so nothing on the table may pass over a row in silence: no trigger, rule or policy of rows.
+   */
   readonly insertNew: (rows: RowColumns) => SQL;
   /** A row that is there already changes nothing. The command's tag says how many were new. */
   readonly insertMissing: (rows: RowColumns) => SQL;
@@ -52,13 +56,17 @@ export function rowInserter<M>(
   );
   const insertNew = (rows: RowColumns) => {
     const { columns, types } = rows.prior.length === 0 ? outsideWindow : inWindow;
+    // Side by side, a shorter one would be filled up with nulls.
+    const grown = [...rows.masked, ...rows.sealed, ...rows.prior];
+    if (grown.some(({ length }) => length !== rows.eventId.length))
+      throw new PipelineError('INTERNAL', 'the columns of a batch differ in length');
     const arrays = [
       dateArray(rows.createDate),
       uuidArray(rows.eventId),
       timestampArray(rows.sentAtMs),
       bigintArray(rows.dekId),
       ...rows.clear.map((values, i) => clearArray(stream.clearColumns[i], values)),
-      ...[...rows.masked, ...rows.sealed, ...rows.prior].map(({ array }) => array),
+      ...grown.map(({ array }) => array),
     ];
     const values = sql.join(
       arrays.map((array, i) => sql`unnest(${sql.param(array)}::${sql.raw(types[i] ?? '')})`),

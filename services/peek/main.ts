@@ -50,10 +50,13 @@ export async function peek(which: 'raw' | 'dead', options: PeekOptions): Promise
   if (where.limit > maxBodies)
     throw new PipelineError('USAGE', `--bodies shows at most ${maxBodies}: see --limit`);
   // Copies: a record is a part of the answer that it came in.
-  const whole = (found: Found) => ({
-    ...found,
-    record: { ...found.record, value: Buffer.from(found.record.value) },
-  });
+  const whole = (found: Found) => {
+    const { offset, key, value, timestampMs, headers } = found.record;
+    return {
+      ...found,
+      record: { offset, key: Buffer.from(key), value: Buffer.from(value), timestampMs, headers },
+    };
+  };
   return await withBodies(() => look(client, topic, where, whole), purpose, options.json === true);
 }
 

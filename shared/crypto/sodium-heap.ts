@@ -14,6 +14,8 @@ const keySlots = 32;
 const nonceBytes = 24;
 const aadBytes = 2_048;
 const tagBytes = 16;
+/** Four blocks of ChaCha20, two of BLAKE2b, and most of another of either. */
+const wipedBytes = 319;
 const digestBytes = 16;
 /** What does not fit is for sodium-native: where there is much to do, the way there does not matter. */
 const textBytes = 65_536;
@@ -84,14 +86,17 @@ function addressOf(key: Buffer): number {
   return start + slot * keyBytes;
 }
 
-/** The stack has frames of these functions only: with nothing to say, they overwrite what they have left there. */
+/**
+ * The stack has frames of these functions only: with nothing to say, they overwrite what they have left there. The length takes every way through
+ * them: several blocks, and one that is not full.
+ */
 function wipe(): void {
   wiping = false;
   lent.length = 0;
-  bytes.fill(0, start, textEnd);
+  bytes.fill(0, start, Math.max(textEnd, text + wipedBytes + tagBytes));
   textEnd = text;
-  encrypt(text, 0, text, 64, 0, aad, 64, 0, 0, nonce, start);
-  decrypt(text, 0, 0, text, 80, 0, aad, 64, 0, nonce, start);
-  genericHash(digest, digestBytes, text, 64, 0, start, keyBytes);
-  bytes.fill(0, digest, text + 80);
+  encrypt(text, 0, text, wipedBytes, 0, aad, wipedBytes, 0, 0, nonce, start);
+  decrypt(text, 0, 0, text, wipedBytes + tagBytes, 0, aad, wipedBytes, 0, nonce, start);
+  genericHash(digest, digestBytes, text, wipedBytes, 0, start, keyBytes);
+  bytes.fill(0, digest, text + wipedBytes + tagBytes);
 }

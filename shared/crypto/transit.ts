@@ -18,7 +18,7 @@ const tagBytes = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
 /** How much longer a sealed body is: marker, suite, day, nonce and tag. */
 export const transitOverheadBytes = headerBytes + tagBytes;
 
-/** What is longer is no MessageId, and opens nothing. */
+/** What is longer is no MessageId. */
 const maxIdLength = 512;
 
 /** A key is looked up in the vault again after this long, so that one destroyed there is soon nowhere; one that is not used goes too. */
