@@ -31,6 +31,17 @@ export interface FaultCluster {
 export type ServerName = 'postgres' | 'sqs' | 'kafka-1' | 'kafka-2' | 'kafka-3';
 export const brokerNames = ['kafka-1', 'kafka-2', 'kafka-3'] as const;
 
+/** Also those of other clusters: nobody listens on a proxy's port between two tests. */
+const taken = new Set<number>();
+
+/**
+ * Below those that kernels give to outgoing connections (Linux from 32768, macOS and Windows from 49152): one of these could get the port of a server that is
+ * down, or of a proxy between two tests, and keep it.
+ */
+function keptPorts(): number[] {
+  return Array.from({ length: 200 }, () => 20_000 + Math.floor(Math.random() * 12_000));
+}
+
 /**
  * Postgres, SQS and three brokers of their own, for tests that break them: those that every other test uses stay whole. Postgres is
  * durable, for it is killed.
@@ -39,9 +50,8 @@ export async function startFaultCluster(): Promise<{ cluster: FaultCluster; stop
   const directory = await mkdtemp(join(tmpdir(), 'sluice-fault-'));
   const stop = await guardDirectory(directory);
   try {
-    const taken = new Set<number>();
     const port = async (): Promise<number> => {
-      const chosen = await choosePort([], taken);
+      const chosen = await choosePort(keptPorts(), taken);
       taken.add(chosen);
       return chosen;
     };

@@ -61,7 +61,8 @@ class Member implements AsyncDisposable {
         await new Promise((resolve) => setTimeout(resolve, 50));
         await heartbeat();
       }
-      for (const each of batch.records) this.records.push({ ...each, partition: batch.partition });
+      for (const { offset, key, value, timestampMs, headers } of batch.records)
+        this.records.push({ offset, key, value, timestampMs, headers, partition: batch.partition });
     } finally {
       this.waiting = false;
       this.#running -= 1;
