@@ -39,7 +39,7 @@ export async function makeDurable(
   } catch (error) {
     if (!isRefusal(error) && !isTokensChanged(error)) throw error;
     if (isRefusal(error) && !(await condemn(steps, slices, encoded, verdicts))) {
-      return makeHalvesDurable(steps, slices, verdicts);
+      return makeHalvesDurable(steps, slices, verdicts, error);
     }
   }
   return makeDurable(steps, slices, await steps.encode(slices, verdicts), verdicts);
@@ -96,7 +96,12 @@ async function makeHalvesDurable(
   steps: Steps,
   slices: readonly Slice[],
   verdicts: Verdicts,
+  refusal: PipelineError,
 ): Promise<LedgerEntry[]> {
+  if (countRecords(slices) < 2) {
+    const why = refusal.detail === undefined ? '' : ` (${refusal.detail})`;
+    throw new PipelineError('INTERNAL', `Postgres refused a ledger entry${why}`);
+  }
   const ledger: LedgerEntry[] = [];
   for (const part of halves(slices)) {
     ledger.push(...(await makeDurable(steps, part, await steps.encode(part, verdicts), verdicts)));
@@ -106,9 +111,7 @@ async function makeHalvesDurable(
 
 /** In record order, so that each half covers a contiguous range of offsets of every partition. */
 function halves(slices: readonly Slice[]): [Slice[], Slice[]] {
-  const total = slices.reduce((sum, slice) => sum + slice.records.length, 0);
-  if (total < 2) throw new PipelineError('INTERNAL', 'Postgres refused a ledger entry');
-  let room = Math.ceil(total / 2);
+  let room = Math.ceil(countRecords(slices) / 2);
   const first: Slice[] = [];
   const second: Slice[] = [];
   for (const { partition, records } of slices) {
@@ -118,4 +121,8 @@ function halves(slices: readonly Slice[]): [Slice[], Slice[]] {
     if (here < records.length) second.push({ partition, records: records.slice(here) });
   }
   return [first, second];
+}
+
+function countRecords(slices: readonly Slice[]): number {
+  return slices.reduce((sum, { records }) => sum + records.length, 0);
 }

@@ -184,7 +184,10 @@ describe('makeDurable', () => {
     fake.insert = async () => {
       throw fake.refusal;
     };
-    await expect(run(slices, fake)).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(run(slices, fake)).rejects.toMatchObject({
+      code: 'INTERNAL',
+      detail: expect.stringContaining(fake.refusal.detail ?? 'nothing'),
+    });
     expect(fake.deadLetters).toEqual([]);
   });
 
