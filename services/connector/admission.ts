@@ -60,10 +60,18 @@ export class Admission {
   }
 
   /** Waits until an answer of so many bytes may be read. An answer beyond the whole budget is read when nothing else is held. */
-  async admit(answerBytes: number | undefined, signal: AbortSignal): Promise<boolean> {
+  admit(answerBytes: number | undefined, signal: AbortSignal): boolean | Promise<boolean> {
     this.#giveBack();
     const wanted = readingFactor * (answerBytes ?? this.max * maxMessageBytes) + this.max * overheadBytes;
     const bytes = Math.min(this.#budget.limit.bytes, wanted);
+    if (!this.#budget.tryReserve({ messages: 0, bytes }, { first: true })) {
+      return this.#admitWhenThereIsRoom(bytes, signal);
+    }
+    this.#bytes = bytes;
+    return true;
+  }
+
+  async #admitWhenThereIsRoom(bytes: number, signal: AbortSignal): Promise<boolean> {
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(), waitLimitMs);
     const either = AbortSignal.any([signal, patience.signal]);

@@ -33,12 +33,8 @@ export class Budget {
   /** Resolves true when `share` is reserved, false when `signal` aborted first. `share` must fit the limit. */
   async reserve(share: Share, signal: AbortSignal, { first = false } = {}): Promise<boolean> {
     if (signal.aborted) return false;
-    const behind = first ? this.#waiters.findIndex((waiter) => !waiter.first) : -1;
-    const place = behind === -1 ? this.#waiters.length : behind;
-    if (place === 0 && this.#fits(share)) {
-      this.#take(share);
-      return true;
-    }
+    if (this.tryReserve(share, { first })) return true;
+    const place = this.#placeOf(first);
     return new Promise((resolve) => {
       const onAbort = () => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
@@ -59,6 +55,13 @@ export class Budget {
     });
   }
 
+  /** Whether `share` is reserved: there is room, and nobody waits before it. */
+  tryReserve(share: Share, { first = false } = {}): boolean {
+    if (this.#placeOf(first) > 0 || !this.#fits(share)) return false;
+    this.#take(share);
+    return true;
+  }
+
   /**
    * Gives back. A server that breaks its own limits (a message over 1 MiB) makes a share negative: it is taken
    * all the same, for the message is here already, and holds up the next reservations.
@@ -76,6 +79,12 @@ export class Budget {
       first.settle(true);
       first = this.#waiters[0];
     }
+  }
+
+  /** Among those that wait. */
+  #placeOf(first: boolean): number {
+    const behind = first ? this.#waiters.findIndex((waiter) => !waiter.first) : -1;
+    return behind === -1 ? this.#waiters.length : behind;
   }
 
   #fits(share: Share): boolean {

@@ -1,7 +1,6 @@
-import { StringDecoder } from 'node:string_decoder';
 import { Pool } from 'undici';
-import { passedLarge } from '../large-garbage.ts';
 import { awsStatus } from './errors.ts';
+import { readAnswer, type Admit } from './read-answer.ts';
 import { Signer, type Credentials } from './signature.ts';
 
 export interface JsonClientOptions {
@@ -24,15 +23,13 @@ export interface CallOptions {
    * Asked before the body of an answer is read, with its length in bytes where the service says it: false leaves it unread. Until it is
    * told, the answer waits in the sockets of both sides, not in our memory.
    */
-  readonly admit?: ((bytes: number | undefined) => Promise<boolean>) | undefined;
+  readonly admit?: Admit | undefined;
 }
 
 const connectTimeoutMs = 2_000;
 const keepAliveMs = 30_000;
 /** AWS takes no signature that is more than five minutes off. */
 const skewMs = 240_000;
-/** Ten bodies of ordinary size are a hundredth of it. */
-const largeBytes = 262_144;
 /** Once more at once: the kept-alive socket that the server closed meanwhile, or one server of many. Outages are for the caller. */
 const attempts = 2;
 
@@ -96,53 +93,25 @@ export class JsonClient {
     void this.#pool.destroy().catch(() => undefined);
   }
 
-  async #attempt(operation: string, body: string, { signal, admit }: CallOptions): Promise<unknown> {
+  async #attempt(operation: string, body: string, options: CallOptions): Promise<unknown> {
     const target = `${this.#options.targetPrefix}.${operation}`;
     const post = { host: this.#host, target, body, nowMs: Date.now() + this.#offsetMs };
     const headers = {
       ...this.#signer.headers(post, await this.#options.credentials()),
       'content-type': 'application/x-amz-json-1.0',
     };
-    const answer = await this.#pool.request({
-      path: '/',
-      method: 'POST',
-      headers,
-      body,
-      signal: signal ?? null,
-    });
-    const length = lengthOf(answer.headers['content-length']);
-    if (admit !== undefined && !(await admit(length))) {
-      // Destroyed unread, it says so as an error.
-      answer.body.on('error', () => undefined).destroy();
-      return undefined;
-    }
-    const text = await (length !== undefined && length < largeBytes
-      ? answer.body.text()
-      : textOf(answer.body));
-    if (answer.statusCode < 300) return JSON.parse(text);
+    const request = { path: '/', method: 'POST' as const, headers, body };
+    const answer = await readAnswer(this.#pool, request, options);
+    if (answer === undefined) return undefined;
+    if (answer.status < 300) return JSON.parse(answer.text);
     this.#learnTime(answer.headers['date']);
-    throw new AwsAnswer(nameOf(answer.headers['x-amzn-query-error'], text), answer.statusCode);
+    throw new AwsAnswer(nameOf(answer.headers['x-amzn-query-error'], answer.text), answer.status);
   }
 
   #learnTime(date: string | string[] | undefined): void {
     const theirs = Date.parse(String(date));
     if (Math.abs(theirs - Date.now() - this.#offsetMs) > skewMs) this.#offsetMs = theirs - Date.now();
   }
-}
-
-/** Piece by piece: of a large answer, what has been read is let go of before the rest comes. */
-async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
-  const decoder = new StringDecoder();
-  let text = '';
-  for await (const chunk of body) {
-    text += decoder.write(chunk);
-    passedLarge(chunk.length);
-  }
-  return text + decoder.end();
-}
-
-function lengthOf(header: string | string[] | undefined): number | undefined {
-  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }
 
 /** A connection that broke, or a server that failed; not an answer that is no JSON, which somebody else has given. */

@@ -21,6 +21,7 @@ export interface SignedPost {
 export class Signer {
   readonly #region: string;
   readonly #service: string;
+  #time = { second: Number.NaN, text: '' };
   #key: { readonly of: string; readonly bytes: Buffer } | undefined;
 
   constructor(options: { readonly region: string; readonly service: string }) {
@@ -30,21 +31,34 @@ export class Signer {
 
   /** The headers that make the request one of these credentials. */
   headers(post: SignedPost, credentials: Credentials): Record<string, string> {
-    const time = new Date(post.nowMs).toISOString().replaceAll(/[-:]|\.\d{3}/g, '');
-    const signed: Record<string, string> = {
-      host: post.host,
-      'x-amz-date': time,
-      ...(credentials.sessionToken === undefined ? {} : { 'x-amz-security-token': credentials.sessionToken }),
-      'x-amz-target': post.target,
-    };
-    const names = Object.keys(signed).join(';');
-    const lines = Object.entries(signed).map(([name, value]) => `${name}:${value}\n`);
-    const canonical = `POST\n/\n\n${lines.join('')}\n${names}\n${hash('sha256', post.body)}`;
+    const { host, target, body } = post;
+    const { sessionToken: token } = credentials;
+    const time = this.#timeOf(post.nowMs);
+    const tokenLine = token === undefined ? '' : `x-amz-security-token:${token}\n`;
+    const names = `host;x-amz-date;${token === undefined ? '' : 'x-amz-security-token;'}x-amz-target`;
+    const lines = `host:${host}\nx-amz-date:${time}\n${tokenLine}x-amz-target:${target}\n`;
+    const canonical = `POST\n/\n\n${lines}\n${names}\n${hash('sha256', body)}`;
     const scope = `${time.slice(0, 8)}/${this.#region}/${this.#service}/aws4_request`;
     const text = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash('sha256', canonical)}`;
     const signature = hmac(this.#keyFor(time.slice(0, 8), credentials.secretAccessKey), text).toString('hex');
     const authorization = `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
-    return { ...signed, authorization };
+    return {
+      host,
+      'x-amz-date': time,
+      ...(token === undefined ? {} : { 'x-amz-security-token': token }),
+      'x-amz-target': target,
+      authorization,
+    };
+  }
+
+  /** `20261124T235958Z`, made once a second. */
+  #timeOf(nowMs: number): string {
+    const second = Math.floor(nowMs / 1_000);
+    if (this.#time.second !== second) {
+      const text = new Date(second * 1_000).toISOString().replaceAll(/[-:]|\.\d{3}/g, '');
+      this.#time = { second, text };
+    }
+    return this.#time.text;
   }
 
   #keyFor(date: string, secret: string): Buffer {

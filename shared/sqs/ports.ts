@@ -30,7 +30,7 @@ export interface ReceiveOptions {
    * Asked once an answer has begun and before it is read, with its size in bytes, undefined where that is not known. False leaves it: its
    * messages come again after the visibility timeout. Asked again when the call is made again.
    */
-  readonly admit?: ((bytes: number | undefined) => Promise<boolean>) | undefined;
+  readonly admit?: ((bytes: number | undefined) => boolean | Promise<boolean>) | undefined;
 }
 
 /** The four SQS calls of a receiver, narrowed (ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch, GetQueueAttributes). */

@@ -84,7 +84,8 @@ async function filledAgainstEmpty(servers: BenchServers): Promise<Samples> {
 async function fill(pipeline: Pipeline): Promise<void> {
   const chunk = 500_000;
   console.error(`filling today's partition with ${filled} rows`);
-  await using admin = pipeline.database.open('admin', { statementTimeoutMs: 300_000 });
+  // Closed with the database.
+  const admin = pipeline.database.open('admin', { statementTimeoutMs: 300_000 });
   await admin.execute(sql`insert into data_keys (day, sealed_dek, created_by)
     select day, decode(repeat('00', 80), 'hex'), 'bench' from day_keys where day = (now() at time zone 'utc')::date limit 1`);
   for (let made = 0; made < filled; made += chunk) {

@@ -118,6 +118,52 @@ describe('JsonClient', () => {
     expect(at.seen).toHaveLength(2);
   });
 
+  test('whether it is admitted may be known at once', async () => {
+    const large = { text: 'x'.repeat(300_000) };
+    await using at = await serve(json(200, large));
+    expect(await at.client.call('X', {}, { admit: () => false })).toBeUndefined();
+    expect(await at.client.call('X', {}, { admit: () => true })).toEqual(large);
+  });
+
+  test('a connection that breaks while its answer waits: once more at once; what was waiting is of no more use', async () => {
+    const asked = Promise.withResolvers<boolean>();
+    const breaks = (response: ServerResponse) => {
+      response.writeHead(200, { 'content-length': '2' }).flushHeaders();
+      setTimeout(() => hangUp(response), 50);
+    };
+    await using at = await serve(breaks, json(200, {}));
+    let times = 0;
+    expect(await at.client.call('X', {}, { admit: () => ++times > 1 || asked.promise })).toEqual({});
+    asked.resolve(true);
+    expect(times).toBe(2);
+    expect(await at.client.call('X', {})).toEqual({});
+  });
+
+  test('a call that waits for a connection is aborted at once too, and does not keep the one it would have had', async () => {
+    await using at = await serve(silence, silence, json(200, {}));
+    const busy = [1, 2].map(() => at.client.call('X', {}, { signal: AbortSignal.timeout(200) }));
+    const abort = new AbortController();
+    const waiting = at.client.call('X', {}, { signal: abort.signal });
+    setTimeout(() => abort.abort(), 50);
+    const began = performance.now();
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    expect(performance.now() - began).toBeLessThan(150);
+    await Promise.allSettled(busy);
+    expect(await at.client.call('X', {})).toEqual({});
+    expect(at.seen).toHaveLength(3);
+  });
+
+  test('an answer that comes in pieces is whole, wherever it is cut', async () => {
+    const bytes = Buffer.from(JSON.stringify({ text: 'é€😀' }));
+    const inPieces = (response: ServerResponse) => {
+      response.writeHead(200, { 'content-length': String(bytes.length) });
+      for (const byte of bytes) response.write(Buffer.of(byte));
+      response.end();
+    };
+    await using at = await serve(inPieces);
+    expect(await at.client.call('X', {})).toEqual({ text: 'é€😀' });
+  });
+
   test('an answer that is no JSON is an error, not repeated', async () => {
     await using at = await serve((response) => void response.end('<html>'));
     await expect(at.client.call('X', {})).rejects.toThrow(SyntaxError);
