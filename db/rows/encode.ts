@@ -121,6 +121,8 @@ async function loadSealers<M>(
 ): Promise<{ sealers: Keys['sealers']; transitDays: Day[] }> {
   const sealers = new Map<number, FieldSealer | DeadLetterCode>();
   const transitDays = new Set<Day>();
+  // Of which there is nothing more to learn: records of a day come together.
+  let settled = Number.NaN;
   for (let s = 0; s < slices.length; s += 1) {
     const { records } = slices[s] ?? noSlice;
     for (let r = 0; r < records.length; r += 1) {
@@ -128,10 +130,13 @@ async function loadSealers<M>(
       const identity = identities[s]?.[r];
       if (record === undefined || identity === undefined) continue;
       const day = dayNumber(identity.sentAtMs);
+      if (day === settled) continue;
       if (!sealers.has(day)) sealers.set(day, await encoding.dataKeys.sealerFor(dayOf(day * msPerDay)));
       const sealer = sealers.get(day);
-      if (typeof sealer !== 'object' || transitDays.has(sealer.day)) continue;
-      if (TransitSealer.dayNumberOf(record.value) === day) transitDays.add(sealer.day);
+      if (typeof sealer !== 'object') continue;
+      const known = transitDays.has(sealer.day);
+      if (!known && TransitSealer.dayNumberOf(record.value) === day) transitDays.add(sealer.day);
+      if (known) settled = day;
     }
   }
   const held: Day[] = [];
@@ -154,6 +159,8 @@ async function prepared<M>({ transit, clock }: Encoding<M>, day: Day): Promise<b
   }
 }
 
+type Counted = { -readonly [K in keyof LedgerEntry]: LedgerEntry[K] };
+
 class BatchBuilder<M> implements EncodedBatch {
   readonly rows;
   readonly partitions: number[] = [];
@@ -161,7 +168,9 @@ class BatchBuilder<M> implements EncodedBatch {
   readonly filtered: FilteredRecord[] = [];
   readonly #encoding: Encoding<M>;
   readonly #keys: Keys;
-  readonly #ledger = new Map<number, { -readonly [K in keyof LedgerEntry]: LedgerEntry[K] }>();
+  readonly #ledger = new Map<number, Counted>();
+  /** Of the last record: those of a partition come together. */
+  #counted: Counted | undefined;
 
   constructor(encoding: Encoding<M>, keys: Keys, records: number) {
     this.#encoding = encoding;
@@ -248,7 +257,7 @@ class BatchBuilder<M> implements EncodedBatch {
   }
 
   #count(partition: number, record: IncomingRecord) {
-    let entry = this.#ledger.get(partition);
+    let entry = this.#counted?.partition === partition ? this.#counted : this.#ledger.get(partition);
     if (entry === undefined) {
       entry = {
         topic: this.#encoding.topic,
@@ -263,6 +272,7 @@ class BatchBuilder<M> implements EncodedBatch {
       };
       this.#ledger.set(partition, entry);
     }
+    this.#counted = entry;
     entry.lastOffset = record.offset;
     entry.read += 1;
     return entry;

@@ -11,6 +11,7 @@ import type { Queue, QueueAttributes } from '../../shared/sqs/ports.ts';
 import { noTelemetry } from '../../shared/telemetry/telemetry.ts';
 import type { Clock } from '../../shared/time.ts';
 import { RecentSizes } from './admission.ts';
+import { Backlog } from './backlog.ts';
 import { Budget } from './budget.ts';
 import { Deleter } from './deleter.ts';
 import { noCounts, type Counts, type Held } from './held.ts';
@@ -88,6 +89,7 @@ export async function runConnector(
   const { attributes, partitions } = servers;
 
   const sqs = (what: string) => outageOf(`sqs ${what}`);
+  const backlog = new Backlog(deps.receivers);
   const budget = new Budget({ messages: deps.maxMessages, bytes: deps.maxBytes });
   const finish = (item: Held, how: MessageEnd) => {
     item.trace?.end(how);
@@ -112,6 +114,7 @@ export async function runConnector(
     topic: deps.topic,
     partitions,
     lingerMs: deps.lingerMs,
+    unhurried: () => backlog.deep,
     log,
     onAcked: (items) => {
       counts.published += items.length;
@@ -154,6 +157,7 @@ export async function runConnector(
     fifo: attributes.fifo,
     budget,
     sizes: new RecentSizes(),
+    backlog,
     visibility,
     sealing,
     publisher,

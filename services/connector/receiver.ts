@@ -6,6 +6,7 @@ import { sleep } from '../../shared/lifecycle.ts';
 import type { Queue, QueueMessage } from '../../shared/sqs/ports.ts';
 import type { Clock } from '../../shared/time.ts';
 import { Admission, overheadBytes, type RecentSizes } from './admission.ts';
+import type { Backlog } from './backlog.ts';
 import type { Budget } from './budget.ts';
 import type { Counts, Held } from './held.ts';
 import type { MessageEnd } from './message-traces.ts';
@@ -26,6 +27,7 @@ export interface ReceiverOptions {
   readonly fifo: boolean;
   readonly budget: Budget;
   readonly sizes: RecentSizes;
+  readonly backlog: Backlog;
   readonly visibility: Visibility;
   readonly sealing: Sealing;
   readonly publisher: { push(record: OutgoingRecord, item: Held): void };
@@ -74,6 +76,7 @@ export async function receive(
       if (signals.stop.aborted && error instanceof PipelineError && error.action === 'retry') return;
       throw error;
     }
+    options.backlog.received(messages.length, admission.max);
     if (messages.length === 0) admission.settle(0, 0);
     else {
       const bytes = await publish(options, messages, { polledAtMs, admission, stop: signals.stop });

@@ -4,7 +4,8 @@ import { identityOf } from '../../shared/streams/identity.ts';
 import { traceHeaders } from '../../shared/streams/trace-headers.ts';
 import { isSampled, parseTraceparent } from '../../shared/telemetry/traceparent.ts';
 import type { SpanOptions, TraceSpan, Tracing } from '../../shared/telemetry/tracing.ts';
-import type { DeadRecord, Slice } from '../../db/rows/encode.ts';
+import type { DeadRecord } from '../../db/rows/encode.ts';
+import type { BatchFacts } from './batch-facts.ts';
 import type { Stage } from './observe.ts';
 
 type SpanContext = TraceSpan['context'];
@@ -45,16 +46,14 @@ export class BatchTrace {
   readonly #passed = new Map<Stage, Passed>();
   #batch: TraceSpan | undefined;
 
-  constructor(tracing: Tracing, places: Places, slices: readonly Slice[]) {
+  constructor(tracing: Tracing, places: Places, { count, traced }: Pick<BatchFacts, 'count' | 'traced'>) {
     this.#tracing = tracing;
     this.#places = places;
     this.#startMs = tracing.nowMs();
-    this.#records = slices.reduce((sum, { records }) => sum + records.length, 0);
-    for (const { partition, records } of slices) {
-      for (const record of records) {
-        const traced = tracedOf(partition, record);
-        if (traced !== undefined) this.#traced.set(record, traced);
-      }
+    this.#records = count;
+    for (const { partition, record } of traced) {
+      const kept = tracedAs(partition, record);
+      if (kept.parent !== undefined || kept.origin !== undefined) this.#traced.set(record, kept);
     }
     if (this.#traced.size > 0 || tracing.batchSampled('process')) this.#begin();
   }
@@ -194,14 +193,6 @@ export class BatchTrace {
       'messaging.consumer.group.name': this.#places.group,
     };
   }
-}
-
-function tracedOf(partition: number, record: IncomingRecord): Traced | undefined {
-  const { headers } = record;
-  if (headers[traceHeaders.traceparent] === undefined && headers[traceHeaders.origin] === undefined)
-    return undefined;
-  const traced = tracedAs(partition, record);
-  return traced.parent === undefined && traced.origin === undefined ? undefined : traced;
 }
 
 /** Of a trace that its sender does not keep nothing is to be found. */

@@ -1,10 +1,10 @@
 import type { LedgerEntry } from '../../db/queries/insert-ledger.ts';
 import type { FetchedBatch } from '../../shared/kafka/ports.ts';
-import { recordSize } from '../../shared/kafka/record-size.ts';
 import { knownOr } from '../../shared/outage.ts';
 import type { Telemetry } from '../../shared/telemetry/telemetry.ts';
 import { timed } from '../../shared/telemetry/timed.ts';
 import type { Clock } from '../../shared/time.ts';
+import { factsOf, type BatchFacts } from './batch-facts.ts';
 import { BatchTrace, type Places } from './batch-trace.ts';
 import type { DeadRecord, Slice } from '../../db/rows/encode.ts';
 import { Lag, type Ends } from './lag.ts';
@@ -45,9 +45,13 @@ export class WriterObserver {
 
   /** A batch has been taken from the queue. */
   batch(slices: readonly Slice[]): BatchObserver {
-    const { tracing } = this.#telemetry;
-    const trace = tracing === undefined ? undefined : new BatchTrace(tracing, this.#options, slices);
-    return new BatchObserver(this.#telemetry, this.#lag, this.#options.clock, slices, trace);
+    const { metrics, tracing } = this.#telemetry;
+    const facts = metrics.wanted || tracing !== undefined ? factsOf(slices) : undefined;
+    const trace =
+      tracing === undefined || facts === undefined
+        ? undefined
+        : new BatchTrace(tracing, this.#options, facts);
+    return new BatchObserver(this.#telemetry, this.#lag, this.#options.clock, { slices, facts, trace });
   }
 
   /** Offsets are committed. */
@@ -101,6 +105,7 @@ export class BatchObserver {
   readonly #lag: Lag;
   readonly #clock: Clock;
   readonly #slices: readonly Slice[];
+  readonly #facts: BatchFacts | undefined;
   readonly #trace: BatchTrace | undefined;
   readonly #startedAt = performance.now();
 
@@ -108,14 +113,19 @@ export class BatchObserver {
     telemetry: Telemetry,
     lag: Lag,
     clock: Clock,
-    slices: readonly Slice[],
-    trace: BatchTrace | undefined,
+    batch: {
+      readonly slices: readonly Slice[];
+      /** Undefined: nobody wants to know. */
+      readonly facts: BatchFacts | undefined;
+      readonly trace: BatchTrace | undefined;
+    },
   ) {
     this.#telemetry = telemetry;
     this.#lag = lag;
     this.#clock = clock;
-    this.#slices = slices;
-    this.#trace = trace;
+    this.#slices = batch.slices;
+    this.#facts = batch.facts;
+    this.#trace = batch.trace;
   }
 
   /** A stage of it, as often as it is gone through. */
@@ -155,18 +165,9 @@ export class BatchObserver {
     for (const { partition, records } of this.#slices) this.#lag.durable(partition, records);
     this.#trace?.done(ledger);
     const { metrics } = this.#telemetry;
-    if (!metrics.wanted) return;
-    const count = this.#slices.reduce((total, { records }) => total + records.length, 0);
-    const ages = new Float64Array(count);
-    let bytes = 0;
-    let i = 0;
-    for (const { records } of this.#slices) {
-      for (const record of records) {
-        bytes += recordSize(record);
-        ages[i] = Math.max(0, now - record.timestampMs) / 1_000;
-        i += 1;
-      }
-    }
+    if (!metrics.wanted || this.#facts === undefined) return;
+    const { count, bytes, sentAtMs } = this.#facts;
+    const ages = sentAtMs.map((sentMs) => Math.max(0, now - sentMs) / 1_000);
     metrics.recordAll('sluice.end_to_end.seconds', ages);
     const seconds = (performance.now() - this.#startedAt) / 1_000;
     metrics.record('sluice.stage.duration.seconds', seconds, { stage: 'process', outcome: 'ok' });

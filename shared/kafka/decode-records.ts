@@ -8,7 +8,11 @@ const magic = 2;
 const attributeBits = { codec: 0x07, logAppendTime: 0x08, transactional: 0x10, control: 0x20 } as const;
 const codecs = { none: 0, zstd: 4 } as const;
 
-const noHeaders: Readonly<Record<string, Buffer>> = Object.freeze({});
+type Headers = IncomingRecord['headers'];
+const noHeaders: Headers = Object.freeze({});
+
+/** A record takes seven bytes at least: one of each of its lengths and deltas. */
+const leastRecordBytes = 7;
 
 /** The records of a fetch answer's partition, all of them, and the offset of the last batch's last record, which may be compacted away. */
 export interface DecodedRecords {
@@ -41,58 +45,70 @@ export async function decodeRecords(bytes: Buffer): Promise<DecodedRecords | und
     const content = codec === codecs.zstd ? await zstdCodec.decompress(packed) : packed;
     const appendedMs =
       (attributes & attributeBits.logAppendTime) !== 0 ? Number(bytes.readBigInt64BE(start + 35)) : undefined;
-    const times = { firstMs: Number(bytes.readBigInt64BE(start + 27)), appendedMs };
-    new RecordReader(content).readInto(records, bytes.readInt32BE(start + 57), Number(base), times);
+    const count = bytes.readInt32BE(start + 57);
+    if (count < 0 || count * leastRecordBytes > content.length) return undefined;
+    const block = new RecordReader(content).read(count, {
+      offset: Number(base),
+      firstMs: Number(bytes.readBigInt64BE(start + 27)),
+      appendedMs,
+    });
+    for (let i = 0; i < count; i += 1) records.push(new FetchedRecord(block, i));
     lastOffset = base + BigInt(bytes.readInt32BE(start + 23));
     start = end;
   }
   return { records, lastOffset };
 }
 
+/** The records of a batch where they lie in what was fetched, in arrays that the garbage collector does not look into. */
+interface Block {
+  readonly bytes: Buffer;
+  /** Of each: offset, and milliseconds since the epoch. */
+  readonly numbers: Float64Array;
+  /** Of each: where its key begins and ends, and its value. */
+  readonly places: Int32Array;
+  /** By index, of those that have some. */
+  readonly headers: ReadonlyMap<number, Headers> | undefined;
+}
+
 /**
- * A record where it lies in what was fetched. Thousands wait to be written, and what waits is copied and marked by the garbage collector again
- * and again: so key and value are made when they are asked for, **each time anew**.
+ * A record of a block. Thousands wait to be written, and what waits is copied and marked by the garbage collector again and again: so a record is two
+ * fields, and key and value are made when they are asked for, **each time anew**.
  */
 class FetchedRecord implements IncomingRecord {
-  readonly timestampMs: number;
-  readonly headers: Readonly<Record<string, Buffer>>;
-  readonly #bytes: Buffer;
-  readonly #offset: number;
-  readonly #keyAt: number;
-  readonly #keyEnd: number;
-  readonly #valueAt: number;
-  readonly #valueEnd: number;
+  readonly #block: Block;
+  readonly #index: number;
 
-  constructor(
-    bytes: Buffer,
-    offset: number,
-    [keyAt, keyEnd, valueAt, valueEnd]: readonly [number, number, number, number],
-    rest: Pick<IncomingRecord, 'timestampMs' | 'headers'>,
-  ) {
-    this.timestampMs = rest.timestampMs;
-    this.headers = rest.headers;
-    this.#bytes = bytes;
-    this.#offset = offset;
-    this.#keyAt = keyAt;
-    this.#keyEnd = keyEnd;
-    this.#valueAt = valueAt;
-    this.#valueEnd = valueEnd;
+  constructor(block: Block, index: number) {
+    this.#block = block;
+    this.#index = index;
   }
 
   get offset(): bigint {
-    return BigInt(this.#offset);
+    return BigInt(this.#block.numbers[2 * this.#index] ?? 0);
+  }
+
+  get timestampMs(): number {
+    return this.#block.numbers[2 * this.#index + 1] ?? 0;
+  }
+
+  get headers(): Headers {
+    return this.#block.headers?.get(this.#index) ?? noHeaders;
   }
 
   get key(): Buffer {
-    return this.#bytes.subarray(this.#keyAt, this.#keyEnd);
+    const { bytes, places } = this.#block;
+    return bytes.subarray(places[4 * this.#index], places[4 * this.#index + 1]);
   }
 
   get value(): Buffer {
-    return this.#bytes.subarray(this.#valueAt, this.#valueEnd);
+    const { bytes, places } = this.#block;
+    return bytes.subarray(places[4 * this.#index + 2], places[4 * this.#index + 3]);
   }
 
   get size(): number {
-    return this.#keyEnd - this.#keyAt + this.#valueEnd - this.#valueAt;
+    const { places } = this.#block;
+    const at = 4 * this.#index;
+    return (places[at + 1] ?? 0) - (places[at] ?? 0) + (places[at + 3] ?? 0) - (places[at + 2] ?? 0);
   }
 }
 
@@ -105,37 +121,39 @@ class RecordReader {
     this.#bytes = bytes;
   }
 
-  readInto(
-    records: IncomingRecord[],
+  read(
     count: number,
-    baseOffset: number,
-    times: { firstMs: number; appendedMs: number | undefined },
-  ): void {
+    base: { readonly offset: number; readonly firstMs: number; readonly appendedMs: number | undefined },
+  ): Block {
+    const numbers = new Float64Array(2 * count);
+    const places = new Int32Array(4 * count);
+    let headers: Map<number, Headers> | undefined;
     for (let i = 0; i < count; i += 1) {
       const length = this.#varint();
       const end = this.#at + length;
       this.#at += 1;
-      const timestampMs = times.firstMs + this.#varint();
-      const offset = baseOffset + this.#varint();
-      const keyBytes = Math.max(0, this.#varint());
-      const keyAt = this.#at;
-      this.#at += keyBytes;
-      const valueBytes = Math.max(0, this.#varint());
-      const valueAt = this.#at;
-      this.#at += valueBytes;
-      const headers = this.#headers();
-      records.push(
-        new FetchedRecord(this.#bytes, offset, [keyAt, keyAt + keyBytes, valueAt, valueAt + valueBytes], {
-          timestampMs: times.appendedMs ?? timestampMs,
-          headers,
-        }),
-      );
+      const timestampMs = base.firstMs + this.#varint();
+      numbers[2 * i] = base.offset + this.#varint();
+      numbers[2 * i + 1] = base.appendedMs ?? timestampMs;
+      this.#place(places, 4 * i);
+      this.#place(places, 4 * i + 2);
+      const own = this.#headers();
+      if (own !== noHeaders) (headers ??= new Map<number, Headers>()).set(i, own);
       this.#at = end;
     }
+    return { bytes: this.#bytes, numbers, places, headers };
+  }
+
+  /** Where a key or value begins and ends; null is as good as empty. */
+  #place(places: Int32Array, i: number): void {
+    const length = Math.max(0, this.#varint());
+    places[i] = this.#at;
+    this.#at += length;
+    places[i + 1] = this.#at;
   }
 
   /** Of a header given twice the last one counts, as `Headers.lastHeader` of the Java client has it; a null one is none. */
-  #headers(): Readonly<Record<string, Buffer>> {
+  #headers(): Headers {
     const count = this.#varint();
     if (count <= 0) return noHeaders;
     const found = new Map<string, Buffer>();

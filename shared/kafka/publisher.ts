@@ -24,6 +24,8 @@ export interface PublisherOptions<T> {
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** How long a record waits for company while a request is out (default 5 ms); when none is, until the end of the current task. */
   readonly lingerMs?: number;
+  /** Records wait for `lingerMs` in any case, for instance because they come out of a backlog: fewer requests, each with more in it. */
+  readonly unhurried?: () => boolean;
   readonly maxBatchRecords?: number;
   /** Before compression (default 1 MiB). */
   readonly maxBatchBytes?: number;
@@ -157,7 +159,7 @@ export class Publisher<T> {
     this.#dispatch();
   }
 
-  /** Nobody waits for a timer while nothing is on its way: what comes meanwhile is the company for the next request. */
+  /** In a hurry, nobody waits for a timer while nothing is on its way: what comes meanwhile is the company for the next request. */
   #linger(): void {
     if (this.#lingering) return;
     this.#lingering = true;
@@ -166,8 +168,12 @@ export class Publisher<T> {
       this.#expedite();
     };
     const lingerMs = this.#options.lingerMs ?? 5;
-    if (lingerMs === 0 || this.#sending === 0) queueMicrotask(expire);
+    if (lingerMs === 0 || (this.#sending === 0 && !this.#unhurried)) queueMicrotask(expire);
     else this.#later(expire, lingerMs);
+  }
+
+  get #unhurried(): boolean {
+    return this.#options.unhurried?.() ?? false;
   }
 
   #later(task: () => void, ms: number): void {
@@ -213,7 +219,7 @@ export class Publisher<T> {
       this.#fail(error);
     }
     this.#wake();
-    if (this.#sending === 0) this.#expedite();
+    if (this.#sending === 0 && !this.#unhurried) this.#expedite();
     else this.#dispatch();
     if (this.#clock() - this.#lookedAt >= partitionLookMs) void this.#look();
   }

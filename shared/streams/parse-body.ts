@@ -7,11 +7,19 @@ const maxDepth = 32;
 /** A JSON object as text gave it; own properties only, whatever their names. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+export interface ParsedBody {
+  readonly object: JsonObject;
+  /** How many it has. */
+  readonly keys: number;
+  /** Nothing in it is escaped. Then no string has a null character or half a surrogate pair: JSON has them escaped only, and UTF-8 has no such half. */
+  readonly plain: boolean;
+}
+
 /**
- * Bytes → JSON object and the number of its keys, refusing what `JSON.parse` would silently change: bytes that are not UTF-8 (they would become
+ * Bytes → JSON object, refusing what `JSON.parse` would silently change: bytes that are not UTF-8 (they would become
  * U+FFFD), a key named twice (the last would win), extreme depth.
  */
-export function parseBody(body: Buffer): { object: JsonObject; keys: number } | { refusal: Refusal } {
+export function parseBody(body: Buffer): ParsedBody | { refusal: Refusal } {
   if (body.length === 0) return refuse('BODY_EMPTY');
   if (!isUtf8(body)) return refuse('BODY_NOT_UTF8');
   const text = body.toString('utf8');
@@ -25,7 +33,7 @@ export function parseBody(body: Buffer): { object: JsonObject; keys: number } | 
   }
   if (!isObject(value)) return refuse('BODY_NOT_OBJECT');
   if (Object.keys(value).length !== shape.topLevelKeys) return refuse('BODY_DUPLICATE_KEY');
-  return { object: value, keys: shape.topLevelKeys };
+  return { object: value, keys: shape.topLevelKeys, plain: !text.includes('\\') };
 }
 
 function refuse(code: Refusal['code']): { refusal: Refusal } {

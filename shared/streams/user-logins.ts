@@ -121,9 +121,9 @@ export const userLogins: Stream<UserLogin> = {
   parse(body: Buffer): Parsed<UserLogin> {
     const parsed = parseBody(body);
     if ('refusal' in parsed) return parsed;
-    const { object, keys } = parsed;
+    const { object, keys, plain } = parsed;
     const known = 'locale' in object ? 6 : 5;
-    const message = acceptAtOnce(object);
+    const message = acceptAtOnce(object, plain);
     if (message !== undefined) return { message, unknownFields: keys - known };
     const result = userLoginMessage.safeParse(object);
     if (!result.success) return { refusal: refusalOf(result.error) };
@@ -133,25 +133,26 @@ export const userLogins: Stream<UserLogin> = {
 
 /**
  * What {@link userLoginMessage} makes of a message, for a quarter of the time; undefined when that has to look. **It accepts nothing else, and makes
- * the same of it**: test/shared/streams/user-logins.property.test.ts.
+ * the same of it**: test/shared/streams/user-logins.property.test.ts. `plain`: as {@link parseBody} says.
  */
-export function acceptAtOnce(object: JsonObject): UserLogin | undefined {
+export function acceptAtOnce(object: JsonObject, plain = false): UserLogin | undefined {
   const { user_id, app_version, device_type, ip, locale, device_id } = object;
-  if (!isText(user_id, 128) || !isText(app_version, 32) || !isText(device_type, 32)) return undefined;
-  if (!isText(ip, 64) || !isText(device_id, 256)) return undefined;
+  if (!isText(user_id, 128, plain) || !isText(app_version, 32, plain)) return undefined;
+  if (!isText(device_type, 32, plain) || !isText(ip, 64, plain)) return undefined;
+  if (!isText(device_id, 256, plain)) return undefined;
   if (appVersionNumber(app_version) === undefined) return undefined;
   const canonical = canonicalIp(ip);
   if (canonical === undefined) return undefined;
   const message = { user_id, app_version, device_type, ip: canonical, device_id };
   if (!('locale' in object)) return message;
-  if (locale !== null && locale !== '' && !isText(locale, 32)) return undefined;
+  if (locale !== null && locale !== '' && !isText(locale, 32, plain)) return undefined;
   return { ...message, locale };
 }
 
 /** No more UTF-16 units than characters are allowed: whoever has more may still have few enough characters. */
-function isText(value: unknown, max: number): value is string {
+function isText(value: unknown, max: number, plain: boolean): value is string {
   if (typeof value !== 'string' || value.length === 0 || value.length > max) return false;
-  return value.isWellFormed() && !value.includes('\u0000');
+  return plain || (value.isWellFormed() && !value.includes('\u0000'));
 }
 
 /** The first issue decides; a missing field outweighs any other, for then it is a message of another kind. */

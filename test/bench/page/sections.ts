@@ -34,6 +34,7 @@ export function contestSection(
   const cpu = totalCpuOf(ours) / totalCpuOf(samples[cheapest]);
   const memory = Math.max(...ours.map(({ peakMiB }) => peakMiB ?? 0));
   const copied = samples[names.copy];
+  const alone = samples[names.queueAlone];
   const verdicts = [
     `- rate: **${figure(rate)} ×** the fastest peer (${fastest}); goal ${goals.rate}: ${met(rate >= goals.rate)}`,
     `- CPU of process and Postgres: **${figure(cpu)}** of the cheapest peer's (${cheapest}); goal 0.5: ${met(cpu <= 0.5)}`,
@@ -42,6 +43,11 @@ export function contestSection(
       ? []
       : [
           `- of COPY's rate: **${figure(rateOf(ours) / rateOf(copied))}**; goal 0.6: ${met(rateOf(ours) >= 0.6 * rateOf(copied))}`,
+        ]),
+    ...(alone === undefined
+      ? []
+      : [
+          `- of what the stand-in of SQS gives at best: **${figure(rateOf(ours) / rateOf(alone))}**; at best is ${figure(rateOf(alone) / rateOf(samples[fastest]))} × the fastest peer`,
         ]),
     `- A/A: the same twice in each round differ by ${figure(Math.abs(1 - rateOf(samples[names.oursAgain]) / rateOf(ours)) * 100)} % in rate`,
   ];
@@ -60,7 +66,7 @@ export function contestSection(
       unit: 'µs each, process and Postgres, median and range',
       bars: bars(
         (s) => s.cpuMicros + (s.postgresMicros ?? 0),
-        (name) => name !== names.copy,
+        (name) => name !== names.copy && name !== names.queueAlone,
       ),
     }),
   };

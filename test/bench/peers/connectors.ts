@@ -1,5 +1,6 @@
 import { measureConnector, measureQueueToTopic } from '../connector-bench.ts';
 import { contest, type Contender, type Samples } from '../contest.ts';
+import { measureQueueAlone } from '../queue-alone.ts';
 import type { BenchServers } from '../servers.ts';
 import { peerConnectors, startPeer } from './contenders.ts';
 import { readEveryEnvelope } from './envelopes.ts';
@@ -19,6 +20,7 @@ export async function contestOfConnectors(
         measureQueueToTopic(servers, messages, (pipeline) => startPeer(peer, pipeline), readEveryEnvelope),
     })),
     { name: names.oursAgain, measure: measureOurs },
+    { name: names.queueAlone, measure: () => measureQueueAlone(servers, messages) },
   ];
   return await contest(contenders, rounds);
 }

@@ -5,5 +5,7 @@ export const names = {
   oursTwice: 'Sluice, two writers',
   /** What two samples of one thing differ by. */
   oursAgain: 'Sluice, again (A/A)',
+  /** What the stand-in of SQS gives at best. */
+  queueAlone: 'receive and delete alone',
   copy: 'COPY by a client, rows sealed before',
 } as const;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { factsOf } from '../../../services/writer/batch-facts.ts';
 import { BatchTrace } from '../../../services/writer/batch-trace.ts';
 import type { IncomingRecord } from '../../../shared/kafka/ports.ts';
 import { recordedTelemetry } from '../../helpers/recorded-telemetry.ts';
@@ -31,7 +32,10 @@ const ledger = (duplicate: number) => [
 
 function begin(records: readonly IncomingRecord[]) {
   const recorded = recordedTelemetry(0);
-  return { ...recorded, trace: new BatchTrace(recorded.tracing, places, [{ partition: 3, records }]) };
+  return {
+    ...recorded,
+    trace: new BatchTrace(recorded.tracing, places, factsOf([{ partition: 3, records }])),
+  };
 }
 
 describe('BatchTrace', () => {

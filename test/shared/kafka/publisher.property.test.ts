@@ -24,7 +24,8 @@ it('acknowledges what is written and returns the rest', async () => {
       fc.array(step, { minLength: 1, maxLength: 15 }),
       fc.infiniteStream(fc.tuple(fate, fc.nat(80))),
       fc.boolean(),
-      async (steps, fates, forced) => {
+      fc.infiniteStream(fc.boolean()),
+      async (steps, fates, forced, unhurried) => {
         const kafka = new FakeKafka();
         kafka.createTopic('topic', partitions);
         const time = new VirtualTime();
@@ -43,6 +44,7 @@ it('acknowledges what is written and returns the rest', async () => {
           topic: 'topic',
           partitions,
           lingerMs: 5,
+          unhurried: () => unhurried.next().value === true,
           maxBatchRecords: 4,
           maxBatchBytes: 500,
           onAcked: (items) => acked.push(...items),

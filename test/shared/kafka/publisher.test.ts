@@ -124,6 +124,29 @@ describe('batches', () => {
     expect([values(at(1), 0), values(at(1), 1)]).toEqual([['b'], ['c']]);
   });
 
+  it('gathers for the linger time though nothing is out, while there is no hurry', async () => {
+    let hurry = false;
+    const { publisher, requests, at, time } = setUp({ unhurried: () => !hurry });
+    publisher.push(record(0, 'a'), 'a');
+    await time.advance(4);
+    publisher.push(record(0, 'b'), 'b');
+    expect(requests).toHaveLength(0);
+    await time.advance(1);
+    expect(values(at(0), 0)).toEqual(['a', 'b']);
+    publisher.push(record(0, 'c'), 'c');
+    at(0).answer();
+    await settled();
+    expect(requests).toHaveLength(1);
+    hurry = true;
+    await time.advance(5);
+    expect(values(at(1), 0)).toEqual(['c']);
+    publisher.push(record(1, 'd'), 'd');
+    at(1).answer();
+    await settled();
+    expect(values(at(2), 1)).toEqual(['d']);
+    expect(time.pending).toBe(1);
+  });
+
   it('gathers only what is pushed in one task when told not to linger', async () => {
     const { publisher, requests, at, time } = setUp({ lingerMs: 0 });
     publisher.push(record(0, 'a'), 'a');

@@ -112,6 +112,7 @@ describe('parseBody', () => {
           expect(parseBody(Buffer.from(text))).toEqual({
             object: JSON.parse(text),
             keys: Object.keys(object).length,
+            plain: !text.includes('\\'),
           });
           const keys = Object.keys(JSON.parse(text));
           const key = keys[pick % keys.length] ?? '';
