@@ -29,7 +29,6 @@ interface Traced {
 interface Passed {
   readonly startMs: number;
   readonly endMs: number;
-  readonly context: SpanContext | undefined;
 }
 
 /**
@@ -67,7 +66,7 @@ export class BatchTrace {
     } finally {
       const endMs = this.#tracing.nowMs();
       span?.end({ atMs: endMs });
-      this.#passed.set(stage, { startMs, endMs, context: span?.context });
+      this.#passed.set(stage, { startMs, endMs });
     }
   }
 
@@ -114,7 +113,7 @@ export class BatchTrace {
     );
     for (const traced of this.#traced.values()) {
       const span = this.#process(traced, batch);
-      this.#step(span, `insert ${this.#places.table}`, this.#passed.get('insert'), this.#insert());
+      this.#step(span, `insert ${this.#places.table}`, this.#passed.get('insert'), this.#inserting());
       // Which of a partition's records were duplicates, the ledger does not say.
       span.set({ 'sluice.outcome': doubtful.has(traced.partition) ? 'inserted or duplicate' : 'inserted' });
       span.end();
@@ -158,28 +157,27 @@ export class BatchTrace {
     return span;
   }
 
-  /** A step of one record, which is the batch's. */
+  /** A step of one record, which is the batch's: found by the link of its parent. */
   #step(parent: TraceSpan, name: string, passed: Passed | undefined, options: SpanOptions): void {
     if (passed === undefined) return;
-    const { startMs, endMs, context } = passed;
-    const links = context === undefined ? [] : [{ context }];
-    this.#tracing.span(name, { ...options, parent: parent.context, startMs, links }).end({ atMs: endMs });
+    const { startMs, endMs } = passed;
+    this.#tracing.span(name, { ...options, parent: parent.context, startMs }).end({ atMs: endMs });
   }
 
   #stage(stage: Stage, parent: SpanContext): [name: string, options: SpanOptions] {
     const { table, deadLetterTopic } = this.#places;
-    if (stage === 'insert') return [`insert ${table}`, { ...this.#insert(), parent }];
+    if (stage === 'insert') return [`insert ${table}`, { ...this.#inserting(this.#records), parent }];
     return [stage === 'publish_dead' ? `publish ${deadLetterTopic}` : stage, { parent }];
   }
 
-  #insert(): SpanOptions {
+  #inserting(records?: number): SpanOptions {
     return {
       kind: 'CLIENT',
       attributes: {
         'db.system.name': 'postgresql',
         'db.operation.name': 'INSERT',
         'db.collection.name': this.#places.table,
-        'db.operation.batch.size': this.#records,
+        ...(records === undefined ? {} : { 'db.operation.batch.size': records }),
       },
     };
   }

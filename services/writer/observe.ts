@@ -167,7 +167,9 @@ export class BatchObserver {
     const { metrics } = this.#telemetry;
     if (!metrics.wanted || this.#facts === undefined) return;
     const { count, bytes, sentAtMs } = this.#facts;
-    const ages = sentAtMs.map((sentMs) => Math.max(0, now - sentMs) / 1_000);
+    // In its place: what lies outside the heap makes V8 collect the whole of it when it is thrown away.
+    const ages = sentAtMs;
+    for (let i = 0; i < count; i += 1) ages[i] = Math.max(0, now - (ages[i] ?? now)) / 1_000;
     metrics.recordAll('sluice.end_to_end.seconds', ages);
     const seconds = (performance.now() - this.#startedAt) / 1_000;
     metrics.record('sluice.stage.duration.seconds', seconds, { stage: 'process', outcome: 'ok' });

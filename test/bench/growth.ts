@@ -5,7 +5,7 @@ import { createPipeline, type Pipeline } from '../helpers/pipeline.ts';
 import { preloadTopic } from '../helpers/preload.ts';
 import { contest, rateOf, tableOf, totalCpuOf, type Samples } from './contest.ts';
 import { openRowSample } from './open-sample.ts';
-import { describeMachine, machine, saveResult } from './results.ts';
+import { describeMachine, lastGrowth, machine, saveResult } from './results.ts';
 import { openBenchServers, postgresSettings, type BenchServers } from './servers.ts';
 import { measureInto, Sink, type Sample } from './sink.ts';
 import { WriterBench } from './writer-bench.ts';
@@ -32,15 +32,15 @@ const wanted = (part: string) => values.only === undefined || values.only === pa
 /** Later settings win. The key's index of 20,000,000 rows takes 1.2 GB, and whoever has such days gives Postgres a quarter of the memory. */
 const settings = postgresSettings.concat('shared_buffers=4GB');
 const on = machine();
-const parts: Record<string, Samples> = {};
+const measured: Record<string, Samples> = {};
 {
   await using servers = await openBenchServers(settings);
-  if (wanted('rows')) parts['rows'] = await filledAgainstEmpty(servers);
-  if (wanted('partitions')) parts['partitions'] = await byPartitions(servers);
-  if (wanted('backlog')) parts['backlog'] = await byBacklog(servers);
+  if (wanted('rows')) measured['rows'] = await filledAgainstEmpty(servers);
+  if (wanted('partitions')) measured['partitions'] = await byPartitions(servers);
+  if (wanted('backlog')) measured['backlog'] = await byBacklog(servers);
 }
 console.log(`\n${describeMachine(on)}; medians (lowest … highest)`);
-for (const [part, samples] of Object.entries(parts)) {
+for (const [part, samples] of Object.entries(measured)) {
   console.log(`\n${part}`);
   console.table(tableOf(samples));
 }
@@ -48,17 +48,24 @@ const ratio = (samples: Samples | undefined, of: (list: readonly Sample[]) => nu
   const figures = Object.values(samples ?? {}).map(of);
   return ((figures.at(-1) ?? Number.NaN) / (figures[0] ?? Number.NaN)).toFixed(2);
 };
-if (parts['rows'])
-  console.log(`rows a second, full / empty: ${ratio(parts['rows'], rateOf)} (goal: 0.8 at least)`);
-if (parts['partitions'])
+if (measured['rows'])
+  console.log(`rows a second, full / empty: ${ratio(measured['rows'], rateOf)} (goal: 0.8 at least)`);
+if (measured['partitions'])
   console.log(
-    `CPU a row, most / fewest partitions: ${ratio(parts['partitions'], totalCpuOf)} (goal: 0.8 … 1.2)`,
+    `CPU a row, most / fewest partitions: ${ratio(measured['partitions'], totalCpuOf)} (goal: 0.8 … 1.2)`,
   );
-if (parts['backlog'])
+if (measured['backlog'])
   console.log(
-    `peak memory, longest / shortest: ${ratio(parts['backlog'], ([one]) => one?.peakMiB ?? Number.NaN)}`,
+    `peak memory, longest / shortest: ${ratio(measured['backlog'], ([one]) => one?.peakMiB ?? Number.NaN)}`,
   );
-saveResult('growth', { machine: on, filled, rows, rounds, settings, parts });
+// Parts that were not measured now stay as they were measured last.
+const parts = {
+  ...lastGrowth(),
+  ...Object.fromEntries(
+    Object.entries(measured).map(([part, samples]) => [part, { machine: on, rows, rounds, samples }]),
+  ),
+};
+saveResult('growth', { machine: on, filled, settings, parts });
 
 async function filledAgainstEmpty(servers: BenchServers): Promise<Samples> {
   await using empty = await createPipeline(servers, { partitions: 8, env: { LOG_LEVEL: 'warn' } });

@@ -60,6 +60,14 @@ export function lastSamples(name: string): Samples {
   return z.object({ samples: samplesSchema }).parse(JSON.parse(readFileSync(file, 'utf8'))).samples;
 }
 
+/** Of `bench:growth`, the parts of its latest result here. */
+export function lastGrowth(): Record<string, unknown> {
+  const file = join(resultDirectory, 'growth.json');
+  if (!existsSync(file)) return {};
+  const parts = z.record(z.string(), z.unknown());
+  return z.object({ parts }).parse(JSON.parse(readFileSync(file, 'utf8'))).parts;
+}
+
 function commit(): string {
   try {
     return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim();

@@ -34,7 +34,9 @@ export interface BenchServers extends Servers, AsyncDisposable {
  * Servers of one benchmark alone, one Kafka broker. Only Postgres is durable: an SQS stand-in that writes every message to disk takes 600 a second. They
  * end with this process, however it ends.
  */
-export async function openBenchServers(settings: readonly string[] = postgresSettings): Promise<BenchServers> {
+export async function openBenchServers(
+  settings: readonly string[] = postgresSettings,
+): Promise<BenchServers> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   const stop = await guardDirectory(directory);
   try {

@@ -15,21 +15,22 @@ import { median, medianInterval, spread } from './spread.ts';
  * one, with records like its own and nothing else to do; so **all the CPU that this process uses is telemetry's**: spans and
  * histograms of every batch, one record in a thousand with a trace, exports over OTLP to another process.
  * From that goes what the same takes when telemetry is off. A per cent of a writer's CPU, which `bench:telemetry` can hardly see, is a large
- * part of what is measured here. Divide by the CPU a row that `bench:telemetry` tells (`--row-micros`).
+ * part of what is measured here. `--batch 5000` is what a writer with a backlog takes at once. Divide by the CPU a row that `bench:telemetry` tells (`--row-micros`).
  */
 const { values } = parseArgs({
   options: {
     rate: { type: 'string', default: '30000' },
     seconds: { type: 'string', default: '15' },
     pairs: { type: 'string', default: '6' },
+    batch: { type: 'string', default: '1000' },
     'row-micros': { type: 'string' },
   },
 });
 const rate = Number(values.rate);
 const seconds = Number(values.seconds);
 const pairs = Number(values.pairs);
+const perBatch = Number(values.batch);
 const partitions = 8;
-const perBatch = 1_000;
 const sampledEvery = 1_000;
 
 /** Takes what is sent and throws it away, with CPU of its own. */
@@ -82,7 +83,7 @@ for (let pair = 0; pair < pairs; pair++) {
 }
 const cost = on.map((value, pair) => value - (off[pair] ?? Number.NaN));
 const [low, high] = medianInterval(cost);
-console.log(`${rate} rows a second, ${pairs} pairs of ${seconds} s; CPU µs a row`);
+console.log(`${rate} rows a second in batches of ${perBatch}, ${pairs} pairs of ${seconds} s; CPU µs a row`);
 console.log(`off ${spread(off, 3)}, on ${spread(on, 3)}`);
 console.log(`telemetry: ${median(cost).toFixed(3)} (${low.toFixed(3)} … ${high.toFixed(3)})`);
 if (values['row-micros'] !== undefined) {

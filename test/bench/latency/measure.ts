@@ -54,8 +54,9 @@ export function peerMover(name: string, pair: { connector: Peer; writer: Peer })
   };
 }
 
-/** First connections, first keys, compilers. */
+/** First connections, first keys, compilers: two thousand messages at least, for a service has been up for long. */
 const warmUpSeconds = 4;
+const warmUpPerSecond = 500;
 
 /** One run on a pipeline of its own. Every message must become a row. */
 export async function measureLatency(
@@ -67,7 +68,7 @@ export async function measureLatency(
   await createPeerTable(pipeline.admin);
   const { connector, writer } = await mover.start(pipeline);
   const warm = await sendEvenly(pipeline.queue, {
-    perSecond: Math.max(20, perSecond),
+    perSecond: Math.max(warmUpPerSecond, perSecond),
     seconds: warmUpSeconds,
   });
   await arrived(pipeline.admin, mover.table, warm.size);

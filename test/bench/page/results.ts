@@ -42,10 +42,11 @@ export const resultSchemas = {
   }),
   growth: z.object({
     machine: Machine,
-    rows: z.number(),
     filled: z.number(),
-    rounds: z.number(),
-    parts: z.record(z.string(), samplesSchema),
+    parts: z.record(
+      z.string(),
+      z.object({ machine: Machine, rows: z.number(), rounds: z.number(), samples: samplesSchema }),
+    ),
   }),
   restart: z.object({
     machine: Machine,

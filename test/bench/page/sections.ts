@@ -135,13 +135,13 @@ ${parts.join('\n')}`;
   return { markdown, pictures };
 }
 
-export function growthSection({ machine, rows, rounds, parts }: Result<'growth'>): Section {
+export function growthSection({ parts }: Result<'growth'>): Section {
   const titles: Record<string, string> = {
     rows: 'Rows a second into a day that is full already',
     partitions: 'CPU a row by partitions',
     backlog: 'Memory by backlog',
   };
-  const tables = Object.entries(parts).map(([part, samples]) => {
+  const tables = Object.entries(parts).map(([part, { machine, rows, rounds, samples }]) => {
     const table = markdownTable(
       ['', 'a second', 'process µs each', 'Postgres µs each', 'peak MiB'],
       Object.entries(samples).map(([name, list]) => [
@@ -158,10 +158,12 @@ export function growthSection({ machine, rows, rounds, parts }: Result<'growth'>
       partitions: `Most / fewest: ${figure(totalCpuOf(last) / totalCpuOf(first))}; goal within 0.2 of 1: ${met(Math.abs(totalCpuOf(last) / totalCpuOf(first) - 1) <= 0.2)}.`,
       backlog: `Longest / shortest: ${figure((last[0]?.peakMiB ?? 0) / (first[0]?.peakMiB ?? 1))}; goal: flat.`,
     };
-    return `### ${titles[part] ?? part}\n\n${table}\n\n${verdict[part] ?? ''}\n`;
+    const runs = part === 'backlog' ? 'One run each' : `${rows} rows a run, medians of ${rounds} in turns`;
+    const how = `${describeMachine(machine)}. ${runs}.`;
+    return `### ${titles[part] ?? part}\n\n${how}\n\n${table}\n\n${verdict[part] ?? ''}\n`;
   });
   return {
-    markdown: `## Growth\n\n${describeMachine(machine)}. ${rows} rows a run, medians of ${rounds} in turns.\n\n${tables.join('\n')}`,
+    markdown: `## Growth\n\n${tables.join('\n')}`,
     pictures: {},
   };
 }
