@@ -43,6 +43,8 @@ export class Admission {
   readonly max: number;
   readonly #budget: Budget;
   #bytes = 0;
+  /** Of the answer that waits. */
+  #patience: AbortController | undefined;
 
   private constructor(budget: Budget, max: number) {
     this.#budget = budget;
@@ -59,7 +61,7 @@ export class Admission {
     return new Admission(budget, max);
   }
 
-  /** Waits until an answer of so many bytes may be read. An answer beyond the whole budget is read when nothing else is held. */
+  /** Waits until an answer of so many bytes may be read; one that waited before it waits no more. An answer beyond the whole budget is read when nothing else is held. */
   admit(answerBytes: number | undefined, signal: AbortSignal): boolean | Promise<boolean> {
     this.#giveBack();
     const wanted = readingFactor * (answerBytes ?? this.max * maxMessageBytes) + this.max * overheadBytes;
@@ -73,22 +75,37 @@ export class Admission {
 
   async #admitWhenThereIsRoom(bytes: number, signal: AbortSignal): Promise<boolean> {
     const patience = new AbortController();
+    this.#patience = patience;
     const timer = setTimeout(() => patience.abort(), waitLimitMs);
     const either = AbortSignal.any([signal, patience.signal]);
     const admitted = await this.#budget.reserve({ messages: 0, bytes }, either, { first: true });
     clearTimeout(timer);
+    if (this.#patience !== patience) {
+      if (admitted) this.#budget.release({ messages: 0, bytes });
+      return false;
+    }
+    this.#patience = undefined;
     if (admitted) this.#bytes = bytes;
     return admitted;
   }
 
   /** Gives back what is not taken by these messages, each with the bytes that it counts from now on. */
   settle(messages: number, bytes: number): void {
+    this.#giveUpWaiting();
     this.#budget.release({ messages: this.max - messages, bytes: this.#bytes - bytes });
     this.#bytes = 0;
   }
 
   #giveBack(): void {
+    this.#giveUpWaiting();
     this.#budget.release({ messages: 0, bytes: this.#bytes });
     this.#bytes = 0;
+  }
+
+  /** The answer that waited is no more: its connection broke. */
+  #giveUpWaiting(): void {
+    const patience = this.#patience;
+    this.#patience = undefined;
+    patience?.abort();
   }
 }

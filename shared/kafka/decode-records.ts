@@ -100,6 +100,11 @@ class FetchedRecord implements IncomingRecord {
     return bytes.subarray(places[4 * this.#index], places[4 * this.#index + 1]);
   }
 
+  get keyText(): string {
+    const { bytes, places } = this.#block;
+    return bytes.toString('latin1', places[4 * this.#index], places[4 * this.#index + 1]);
+  }
+
   get value(): Buffer {
     const { bytes, places } = this.#block;
     return bytes.subarray(places[4 * this.#index + 2], places[4 * this.#index + 3]);

@@ -43,6 +43,8 @@ export interface IncomingRecord {
   readonly headers: Readonly<Record<string, Buffer>>;
   /** Bytes of key and value, where that is known without looking at them. */
   readonly size?: number;
+  /** The key as Latin-1, where that costs less than the key. */
+  readonly keyText?: string;
 }
 
 /** Records of one partition in offset order, and how far the partition reaches. */

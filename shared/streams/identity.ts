@@ -15,6 +15,7 @@ const latestMs = Date.parse('2200-01-01T00:00:00Z');
 
 interface Identified {
   readonly key: Buffer;
+  readonly keyText?: string | undefined;
   readonly timestampMs: number;
   readonly headers: Readonly<Record<string, Buffer>>;
 }
@@ -27,8 +28,9 @@ interface Identified {
  */
 export function identityOf(record: Identified): TransitIdentity | undefined {
   const { headers } = record;
-  const id = headers[identityHeaders.originId] ?? headers[identityHeaders.messageId] ?? record.key;
-  const eventId = id.length === 36 ? canonicalUuid(id.toString('latin1')) : undefined;
+  const named = headers[identityHeaders.originId] ?? headers[identityHeaders.messageId];
+  const id = named?.toString('latin1') ?? record.keyText ?? record.key.toString('latin1');
+  const eventId = canonicalUuid(id);
   if (eventId === undefined) return undefined;
   const originSentAt = headers[identityHeaders.originSentAt];
   const sentAtMs = originSentAt === undefined ? record.timestampMs : epochMs(originSentAt.toString('latin1'));

@@ -18,7 +18,7 @@ import { WriterBench } from './writer-bench.ts';
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '200000' },
-    messages: { type: 'string', default: '10000' },
+    messages: { type: 'string', default: '50000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
     update: { type: 'boolean', default: false },

@@ -15,7 +15,7 @@ import { WriterBench } from './writer-bench.ts';
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '400000' },
-    messages: { type: 'string', default: '20000' },
+    messages: { type: 'string', default: '50000' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
   },

@@ -25,7 +25,10 @@ export function contestSection(
   goals: { readonly rate: number; readonly memoryMiB: number },
 ): Section {
   const { samples, machine, rounds } = result;
-  const count = 'rows' in result ? `${result.rows} rows` : `${result.messages} messages`;
+  const count =
+    'rows' in result
+      ? `${result.rows} rows`
+      : `${result.messages} messages, rates from a quarter of them to nine tenths`;
   const peers = Object.keys(samples).filter(isPeer);
   const fastest = bestOf(samples, peers, rateOf, 'highest');
   const cheapest = bestOf(samples, peers, totalCpuOf, 'lowest');

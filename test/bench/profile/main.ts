@@ -17,7 +17,7 @@ import { connectorStages, writerStages } from './stages.ts';
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '300000' },
-    messages: { type: 'string', default: '20000' },
+    messages: { type: 'string', default: '50000' },
   },
 });
 const rows = Number(values.rows);

@@ -65,4 +65,28 @@ describe('Admission', () => {
     admission.settle(0, 0);
     expect(budget.used).toEqual({ messages: 1, bytes: 4 * mib });
   });
+
+  test('an answer whose connection broke while it waited neither takes what comes free nor stands before the next', async () => {
+    const budget = new Budget({ messages: 100, bytes: 8 * mib });
+    const admission = await begin(budget);
+    await budget.reserve({ messages: 1, bytes: 8 * mib }, never);
+    const broken = admission.admit(mib, never);
+    const again = admission.admit(mib, never);
+    expect(await broken).toBe(false);
+    budget.release({ messages: 1, bytes: 8 * mib });
+    expect(await again).toBe(true);
+    admission.settle(1, 1_000);
+    expect(budget.used).toEqual({ messages: 1, bytes: 1_000 });
+  });
+
+  test('room that came in the moment in which the answer broke is given back', async () => {
+    const budget = new Budget({ messages: 100, bytes: 8 * mib });
+    const admission = await begin(budget);
+    await budget.reserve({ messages: 1, bytes: 8 * mib }, never);
+    const broken = admission.admit(mib, never);
+    budget.release({ messages: 1, bytes: 8 * mib });
+    admission.settle(0, 0);
+    expect(await broken).toBe(false);
+    expect(budget.used).toEqual({ messages: 0, bytes: 0 });
+  });
 });

@@ -98,6 +98,9 @@ describe('record batches', () => {
         const encoded = await encodeRecords(records, by);
         const found = await decodeRecords(encoded);
         expect(plain(found)).toEqual({ records: incoming(records), lastOffset: BigInt(records.length - 1) });
+        expect(found?.records.map(({ keyText }) => keyText)).toEqual(
+          records.map(({ key }) => key.toString('latin1')),
+        );
         expect(found?.records.map(recordSize)).toEqual(
           records.map(({ key, value }) => key.length + value.length),
         );
