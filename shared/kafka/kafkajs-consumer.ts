@@ -53,7 +53,7 @@ class KafkajsConsumer implements RecordConsumer {
     this.#client = client;
     this.#options = {
       sessionTimeoutMs: 6_000,
-      heartbeatIntervalMs: 1_000,
+      heartbeatIntervalMs: 900,
       rebalanceTimeoutMs: 30_000,
       maxWaitMs: 250,
       maxBytes: 4_194_304,
