@@ -134,9 +134,9 @@ async function loadSealers<M>(
       if (!sealers.has(day)) sealers.set(day, await encoding.dataKeys.sealerFor(dayOf(day * msPerDay)));
       const sealer = sealers.get(day);
       if (typeof sealer !== 'object') continue;
-      const known = transitDays.has(sealer.day);
-      if (!known && TransitSealer.dayNumberOf(record.value) === day) transitDays.add(sealer.day);
-      if (known) settled = day;
+      if (!transitDays.has(sealer.day) && TransitSealer.dayNumberOf(record.value) !== day) continue;
+      transitDays.add(sealer.day);
+      settled = day;
     }
   }
   const held: Day[] = [];

@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 import { awsStatus } from './errors.ts';
-import { readAnswer, type Admit } from './read-answer.ts';
+import { readAnswer, type ReadOptions } from './read-answer.ts';
 import { Signer, type Credentials } from './signature.ts';
 
 export interface JsonClientOptions {
@@ -15,15 +15,6 @@ export interface JsonClientOptions {
   readonly maxSockets: number;
   /** From request to the answer's headers, and again to its end. */
   readonly timeoutMs: number;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-  /**
-   * Asked before the body of an answer is read, with its length in bytes where the service says it: false leaves it unread. Until it is
-   * told, the answer waits in the sockets of both sides, not in our memory.
-   */
-  readonly admit?: Admit | undefined;
 }
 
 const connectTimeoutMs = 2_000;
@@ -75,7 +66,7 @@ export class JsonClient {
    * The answer as JSON, whatever it is: look at what you take from it. Undefined: not admitted.
    * @throws for anything else, a `signal` that aborted included
    */
-  async call(operation: string, request: object, options: CallOptions = {}): Promise<unknown> {
+  async call(operation: string, request: object, options: ReadOptions = {}): Promise<unknown> {
     const body = JSON.stringify(request);
     const offsetMs = this.#offsetMs;
     for (let attempt = 1; ; attempt += 1) {
@@ -93,7 +84,7 @@ export class JsonClient {
     void this.#pool.destroy().catch(() => undefined);
   }
 
-  async #attempt(operation: string, body: string, options: CallOptions): Promise<unknown> {
+  async #attempt(operation: string, body: string, options: ReadOptions): Promise<unknown> {
     const target = `${this.#options.targetPrefix}.${operation}`;
     const post = { host: this.#host, target, body, nowMs: Date.now() + this.#offsetMs };
     const headers = {

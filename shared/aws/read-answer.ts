@@ -9,12 +9,13 @@ export interface Answer {
   readonly text: string;
 }
 
-/** Whether an answer of so many bytes, undefined where the server does not say it, is to be read. */
-export type Admit = (bytes: number | undefined) => boolean | Promise<boolean>;
-
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
-  readonly admit?: Admit | undefined;
+  /**
+   * Asked before the body of an answer is read, with its length in bytes where the service says it: false leaves it unread. Until it is
+   * told, the answer waits in the sockets of both sides, not in our memory.
+   */
+  readonly admit?: ((bytes: number | undefined) => boolean | Promise<boolean>) | undefined;
 }
 
 /** Ten bodies of ordinary size are a hundredth of it. */

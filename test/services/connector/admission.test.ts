@@ -14,6 +14,14 @@ async function begin(budget: Budget): Promise<Admission> {
   return admission;
 }
 
+/** Somebody else has all the bytes there are. */
+async function beginWithoutRoom(bytes: number) {
+  const budget = new Budget({ messages: 100, bytes });
+  const admission = await begin(budget);
+  await budget.reserve({ messages: 1, bytes }, never);
+  return { budget, admission };
+}
+
 describe('RecentSizes', () => {
   test('asks for two until it knows, for ten small ones soon, and for few at once when one answer was large', () => {
     const sizes = new RecentSizes();
@@ -56,9 +64,7 @@ describe('Admission', () => {
   });
 
   test('an answer that finds no room is left unread, and gives back what it had', async () => {
-    const budget = new Budget({ messages: 100, bytes: 4 * mib });
-    const admission = await begin(budget);
-    await budget.reserve({ messages: 1, bytes: 4 * mib }, never);
+    const { budget, admission } = await beginWithoutRoom(4 * mib);
     const admitted = admission.admit(undefined, never);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(await admitted).toBe(false);
@@ -67,9 +73,7 @@ describe('Admission', () => {
   });
 
   test('an answer whose connection broke while it waited neither takes what comes free nor stands before the next', async () => {
-    const budget = new Budget({ messages: 100, bytes: 8 * mib });
-    const admission = await begin(budget);
-    await budget.reserve({ messages: 1, bytes: 8 * mib }, never);
+    const { budget, admission } = await beginWithoutRoom(8 * mib);
     const broken = admission.admit(mib, never);
     const again = admission.admit(mib, never);
     expect(await broken).toBe(false);
@@ -80,9 +84,7 @@ describe('Admission', () => {
   });
 
   test('room that came in the moment in which the answer broke is given back', async () => {
-    const budget = new Budget({ messages: 100, bytes: 8 * mib });
-    const admission = await begin(budget);
-    await budget.reserve({ messages: 1, bytes: 8 * mib }, never);
+    const { budget, admission } = await beginWithoutRoom(8 * mib);
     const broken = admission.admit(mib, never);
     budget.release({ messages: 1, bytes: 8 * mib });
     admission.settle(0, 0);
