@@ -1,110 +1,96 @@
 import { writeUuid } from '../shared/crypto/uuid.ts';
 import { PipelineError } from '../shared/errors.ts';
-import { dayNumber, msPerDay, type Day } from '../shared/time.ts';
+import { dayOf, msPerDay, type Day } from '../shared/time.ts';
 import { writeUtf8 } from '../shared/utf8.ts';
 
 /**
  * Parameters of array types in Postgres's binary format (`array_recv`): dimensions, whether there are nulls, the element type's oid, then
  * length and lower bound of the one dimension, then each element's length and bytes. Text would be quoted, escaped and parsed again.
  *
- * `dateArray(['1970-01-01'])` → `00000001 00000000 0000043a 00000001 00000001 | 00000004 ffffd533`: 1970-01-01 is 10,957 days before Postgres's epoch.
+ * One date, `pushDate(0)` → `00000001 00000000 0000043a 00000001 00000001 | 00000004 ffffd533`: 1970-01-01 is 10,957 days before Postgres's epoch.
  */
 const oids = { bytea: 17, int8: 20, int4: 23, text: 25, date: 1082, timestamptz: 1184, uuid: 2950 } as const;
+
+export type ElementType = keyof typeof oids;
 
 const headerBytes = 20;
 const lengthBytes = 4;
 const nullLength = -1;
+const int4Bytes = 4;
+const int8Bytes = 8;
+const uuidBytes = 16;
 
 /** 2000-01-01, UTC. */
 const epochMs = 946_684_800_000;
 const epochDays = epochMs / msPerDay;
 
-export function dateArray(days: readonly Day[]): Buffer {
-  let known = '';
-  let number = 0;
-  return fixed(oids.date, 4, days, (target, at, day) => {
-    if (day !== known) number = dayNumber(Date.parse(`${day}T00:00:00Z`)) - epochDays;
-    known = day;
-    target.writeInt32BE(number, at);
-  });
-}
-
-/** Milliseconds since 1970. */
-export function timestampArray(times: readonly number[]): Buffer {
-  return fixed(oids.timestamptz, 8, times, (target, at, ms) => {
-    // Below 2⁵³ for 285 years: a BigInt costs four times as much.
-    const micros = (ms - epochMs) * 1_000;
-    target.writeInt32BE(Math.floor(micros / 2 ** 32), at);
-    target.writeUInt32BE(micros >>> 0, at + 4);
-  });
-}
-
 export function bigintArray(values: readonly bigint[]): Buffer {
-  return fixed(oids.int8, 8, values, (target, at, value) => target.writeBigInt64BE(value, at));
+  return arrayOf('int8', values, (array, value) => array.pushBigint(value));
 }
 
 /** Null is null. @throws PipelineError DATABASE_REJECTED as Postgres would: a value beyond 32 bits */
 export function integerArray(values: readonly (number | null)[]): Buffer {
-  const array = Buffer.allocUnsafe(headerBytes + values.length * (lengthBytes + 4));
-  let at = writeHeader(array, oids.int4, values.length, values.includes(null));
-  for (const value of values) {
-    at = array.writeInt32BE(value === null ? nullLength : 4, at);
-    if (value === null) continue;
-    if (value !== (value | 0)) throw new PipelineError('DATABASE_REJECTED', 'SQLSTATE 22003');
-    at = array.writeInt32BE(value, at);
-  }
-  return array.subarray(0, at);
-}
-
-/** Canonical text: 36 characters. */
-export function uuidArray(values: readonly string[]): Buffer {
-  return fixed(oids.uuid, 16, values, (target, at, uuid) => writeUuid(target, uuid, at));
+  return arrayOf('int4', values, (array, value) => array.pushInteger(value));
 }
 
 export function textArray(values: readonly (string | null)[]): Buffer {
-  // A UTF-16 unit takes three bytes of UTF-8 at most.
-  const array = Buffer.allocUnsafe(
-    values.reduce((sum, value) => sum + lengthBytes + 3 * (value?.length ?? 0), headerBytes),
-  );
-  let at = writeHeader(array, oids.text, values.length, values.includes(null));
-  for (const value of values) {
-    if (value === null) {
-      at = array.writeInt32BE(nullLength, at);
-      continue;
-    }
-    const length = writeUtf8(array, at + lengthBytes, value);
-    at = array.writeInt32BE(length, at) + length;
-  }
-  return array.subarray(0, at);
+  return arrayOf('text', values, (array, value) => array.pushText(value));
+}
+
+function arrayOf<T>(
+  type: ElementType,
+  values: readonly T[],
+  push: (array: GrowingArray, value: T) => void,
+): Buffer {
+  const array = new GrowingArray(type, values.length * (lengthBytes + uuidBytes));
+  for (const value of values) push(array, value);
+  return array.array;
 }
 
 /** Memory of arrays that have been sent. What lies outside the heap makes V8 collect the whole of it when it is thrown away. */
 const spare: Buffer[] = [];
 const leastSpareBytes = 16_384;
-/** Four columns, of batches that are encoded, sent, and waited for. */
-const mostSpare = 12;
+/** The columns of batches that are encoded, sent, and waited for. */
+const mostSpare = 48;
+
+/** The smallest that is large enough, and not much too large. */
+function takeSpare(bytes: number): Buffer | undefined {
+  let best = -1;
+  let bestLength = 4 * bytes;
+  for (let i = 0; i < spare.length; i += 1) {
+    const { length } = spare[i] ?? spareless;
+    if (length < bytes || length > bestLength) continue;
+    [best, bestLength] = [i, length];
+  }
+  return best === -1 ? undefined : spare.splice(best, 1)[0];
+}
+
+const spareless = Buffer.alloc(0);
 
 /**
- * An array in the making, of texts or bytes: {@link open} an element, write it into {@link bytes}, {@link close} it where it ends. So what is made is
- * made in its place, and is no object of its own.
+ * An array in the making: its elements are pushed, or one is {@link open}ed, written into {@link bytes} and {@link close}d where it ends. So what is
+ * made is made in its place, and no element is an object of its own, for a garbage collector to copy for as long as the batch is on its way.
  */
 export class GrowingArray {
   bytes: Buffer;
-  readonly #oid: number;
+  readonly #type: ElementType;
   #at = headerBytes;
   #length = 0;
+  #nulls = false;
+  /** An integer beyond 32 bits is among them. */
+  #outOfRange = false;
+  #lastBigint: bigint | undefined;
 
-  /** `expectedBytes`: what its elements may take together; more is made room for. */
-  constructor(type: 'text' | 'bytea', expectedBytes: number) {
-    this.#oid = oids[type];
+  /** `expectedBytes`: what its elements and their lengths (four bytes each) may take together; more is made room for. */
+  constructor(type: ElementType, expectedBytes: number) {
+    this.#type = type;
     const needed = headerBytes + expectedBytes;
-    const found = spare.findIndex(({ length }) => length >= needed && length <= 4 * needed);
-    this.bytes = spare.splice(found, found === -1 ? 0 : 1)[0] ?? Buffer.allocUnsafe(needed);
+    this.bytes = takeSpare(needed) ?? Buffer.allocUnsafe(needed);
   }
 
-  static of(type: 'text' | 'bytea', elements: readonly (string | Buffer)[]): GrowingArray {
+  static of(type: ElementType, elements: Iterable<string | Buffer | null>): GrowingArray {
     const array = new GrowingArray(type, 0);
-    for (const element of elements) array.push(Buffer.from(element));
+    for (const element of elements) array.push(typeof element === 'string' ? Buffer.from(element) : element);
     return array;
   }
 
@@ -130,28 +116,107 @@ export class GrowingArray {
     this.#length += 1;
   }
 
-  push(element: Buffer): void {
+  /** As it is sent, without its length. */
+  push(element: Buffer | null): void {
+    if (element === null) return this.pushNull();
     const start = this.open(element.length);
     this.bytes.set(element, start);
     this.close(start + element.length);
+    if (this.#type === 'int4' && element.length !== int4Bytes) this.#outOfRange = true;
+  }
+
+  pushNull(): void {
+    this.open(0);
+    this.#at = this.bytes.writeInt32BE(nullLength, this.#at);
+    this.#length += 1;
+    this.#nulls = true;
+  }
+
+  pushText(text: string | null): void {
+    if (text === null) return this.pushNull();
+    // A UTF-16 unit takes three bytes of UTF-8 at most.
+    const start = this.open(3 * text.length);
+    this.close(start + writeUtf8(this.bytes, start, text));
+  }
+
+  /** With one beyond 32 bits there is no {@link array}. */
+  pushInteger(value: number | null): void {
+    if (value === null) return this.pushNull();
+    const start = this.open(int8Bytes);
+    const fits = value === (value | 0);
+    if (!fits) this.#outOfRange = true;
+    this.close(fits ? this.bytes.writeInt32BE(value, start) : this.bytes.writeDoubleBE(value, start));
+  }
+
+  /** Days since 1970-01-01. */
+  pushDate(day: number): void {
+    const start = this.open(int4Bytes);
+    this.close(this.bytes.writeInt32BE(day - epochDays, start));
+  }
+
+  /** A time, in milliseconds since 1970. */
+  pushTime(ms: number): void {
+    const start = this.open(int8Bytes);
+    // Below 2⁵³ for 285 years: a BigInt costs four times as much.
+    const micros = (ms - epochMs) * 1_000;
+    this.bytes.writeInt32BE(Math.floor(micros / 2 ** 32), start);
+    this.close(this.bytes.writeUInt32BE(micros >>> 0, start + int4Bytes));
+  }
+
+  /** The same one again, which is the rule, costs no arithmetic of BigInts. */
+  pushBigint(value: bigint): void {
+    const start = this.open(int8Bytes);
+    const { bytes } = this;
+    if (value === this.#lastBigint) {
+      const last = start - lengthBytes - int8Bytes;
+      bytes.writeInt32BE(bytes.readInt32BE(last), start);
+      bytes.writeInt32BE(bytes.readInt32BE(last + int4Bytes), start + int4Bytes);
+    } else {
+      bytes.writeBigInt64BE(value, start);
+      this.#lastBigint = value;
+    }
+    this.close(start + int8Bytes);
+  }
+
+  /** Canonical text: 36 characters. */
+  pushUuid(uuid: string): void {
+    const start = this.open(uuidBytes);
+    writeUuid(this.bytes, uuid, start);
+    this.close(start + uuidBytes);
   }
 
   /** Its elements, slices of {@link bytes}. */
-  *[Symbol.iterator](): Generator<Buffer> {
+  *[Symbol.iterator](): Generator<Buffer | null> {
     for (let at = headerBytes; at < this.#at;) {
       const start = at + lengthBytes;
-      at = start + this.bytes.readInt32BE(at);
-      yield this.bytes.subarray(start, at);
+      const length = this.bytes.readInt32BE(at);
+      at = start + Math.max(0, length);
+      yield length === nullLength ? null : this.bytes.subarray(start, at);
+    }
+  }
+
+  /** Of an array of dates. */
+  *days(): Generator<Day> {
+    let known = Number.NaN;
+    let day = '';
+    for (let at = headerBytes + lengthBytes; at < this.#at; at += lengthBytes + int4Bytes) {
+      const number = this.bytes.readInt32BE(at);
+      if (number !== known) day = dayOf((number + epochDays) * msPerDay);
+      known = number;
+      yield day;
     }
   }
 
   /** One of the elements for whose index `keep` is true. */
   pick(keep: (index: number) => boolean): GrowingArray {
-    const type = this.#oid === oids.text ? 'text' : 'bytea';
-    return GrowingArray.of(
-      type,
-      [...this].filter((_, i) => keep(i)),
-    );
+    const picked = new GrowingArray(this.#type, 0);
+    for (let i = 0, at = headerBytes; i < this.#length; i += 1) {
+      const start = at + lengthBytes;
+      const length = this.bytes.readInt32BE(at);
+      at = start + Math.max(0, length);
+      if (keep(i)) picked.push(length === nullLength ? null : this.bytes.subarray(start, at));
+    }
+    return picked;
   }
 
   /** Gives its memory to arrays to come. **Nothing may read it any more**: no socket that it has not left yet either. */
@@ -164,36 +229,21 @@ export class GrowingArray {
     this.bytes = Buffer.alloc(0);
     this.#at = headerBytes;
     this.#length = 0;
+    this.#nulls = false;
+    this.#outOfRange = false;
+    this.#lastBigint = undefined;
   }
 
-  /** The parameter. */
+  /** The parameter. @throws PipelineError DATABASE_REJECTED as Postgres would: an integer beyond 32 bits */
   get array(): Buffer {
-    writeHeader(this.bytes, this.#oid, this.#length, false);
-    return this.bytes.subarray(0, this.#at);
+    if (this.#outOfRange) throw new PipelineError('DATABASE_REJECTED', 'SQLSTATE 22003');
+    const { bytes } = this;
+    // An empty array has one dimension of no length: `unnest` makes no row of it.
+    bytes.writeInt32BE(1, 0);
+    bytes.writeInt32BE(this.#nulls ? 1 : 0, 4);
+    bytes.writeInt32BE(oids[this.#type], 8);
+    bytes.writeInt32BE(this.#length, 12);
+    bytes.writeInt32BE(1, 16);
+    return bytes.subarray(0, this.#at);
   }
-}
-
-function fixed<T>(
-  oid: number,
-  size: number,
-  values: readonly T[],
-  write: (target: Buffer, at: number, value: T) => unknown,
-): Buffer {
-  const array = Buffer.allocUnsafe(headerBytes + values.length * (lengthBytes + size));
-  let at = writeHeader(array, oid, values.length, false);
-  for (const value of values) {
-    at = array.writeInt32BE(size, at);
-    write(array, at, value);
-    at += size;
-  }
-  return array;
-}
-
-/** An empty array has one dimension of no length: `unnest` makes no row of it. */
-function writeHeader(target: Buffer, oid: number, length: number, nulls: boolean): number {
-  target.writeInt32BE(1, 0);
-  target.writeInt32BE(nulls ? 1 : 0, 4);
-  target.writeInt32BE(oid, 8);
-  target.writeInt32BE(length, 12);
-  return target.writeInt32BE(1, 16);
 }

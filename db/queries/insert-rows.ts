@@ -1,25 +1,17 @@
 import { sql, type SQL } from 'drizzle-orm';
 import { PipelineError } from '../../shared/errors.ts';
-import type { ClearColumn, Stream } from '../../shared/streams/stream.ts';
-import {
-  bigintArray,
-  dateArray,
-  type GrowingArray,
-  integerArray,
-  textArray,
-  timestampArray,
-  uuidArray,
-} from '../binary-array.ts';
+import type { Stream } from '../../shared/streams/stream.ts';
+import type { GrowingArray } from '../binary-array.ts';
 
 /** Rows by column, as `unnest` wants them. All arrays have one length; the outer arrays follow the stream's definition. */
 export interface RowColumns {
-  readonly createDate: readonly string[];
-  readonly eventId: readonly string[];
-  readonly sentAtMs: readonly number[];
-  readonly dekId: readonly bigint[];
+  readonly createDate: GrowingArray;
+  readonly eventId: GrowingArray;
+  readonly sentAt: GrowingArray;
+  readonly dekId: GrowingArray;
   /** Whose pepper made the tokens. While there is a prior epoch, `prior` has its tokens; otherwise it is empty. */
   readonly epochs: { readonly current: number; readonly prior: number | undefined };
-  readonly clear: readonly (readonly (string | number | null)[])[];
+  readonly clear: readonly GrowingArray[];
   readonly masked: readonly GrowingArray[];
   readonly prior: readonly GrowingArray[];
   readonly sealed: readonly GrowingArray[];
@@ -56,20 +48,12 @@ export function rowInserter<M>(
   );
   const insertNew = (rows: RowColumns) => {
     const { columns, types } = rows.prior.length === 0 ? outsideWindow : inWindow;
+    const arrays = columnArrays(rows);
     // Side by side, a shorter one would be filled up with nulls.
-    const grown = [...rows.masked, ...rows.sealed, ...rows.prior];
-    if (grown.some(({ length }) => length !== rows.eventId.length))
+    if (arrays.some(({ length }) => length !== rows.eventId.length))
       throw new PipelineError('INTERNAL', 'the columns of a batch differ in length');
-    const arrays = [
-      dateArray(rows.createDate),
-      uuidArray(rows.eventId),
-      timestampArray(rows.sentAtMs),
-      bigintArray(rows.dekId),
-      ...rows.clear.map((values, i) => clearArray(stream.clearColumns[i], values)),
-      ...grown.map(({ array }) => array),
-    ];
     const values = sql.join(
-      arrays.map((array, i) => sql`unnest(${sql.param(array)}::${sql.raw(types[i] ?? '')})`),
+      arrays.map(({ array }, i) => sql`unnest(${sql.param(array)}::${sql.raw(types[i] ?? '')})`),
       sql`, `,
     );
     const { current, prior = null } = rows.epochs;
@@ -83,10 +67,10 @@ export function rowInserter<M>(
   };
 }
 
-function clearArray<M>(column: ClearColumn<M> | undefined, values: RowColumns['clear'][number]): Buffer {
-  return column?.arrayType === 'integer[]'
-    ? integerArray(values.map((value) => (value === null ? null : Number(value))))
-    : textArray(values.map((value) => (value === null ? null : String(value))));
+/** In the order of {@link columnsOf}. */
+export function columnArrays(rows: RowColumns): GrowingArray[] {
+  const { createDate, eventId, sentAt, dekId, clear, masked, sealed, prior } = rows;
+  return [createDate, eventId, sentAt, dekId, ...clear, ...masked, ...sealed, ...prior];
 }
 
 function columnsOf<M>(

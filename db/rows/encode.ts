@@ -7,7 +7,7 @@ import { sealedMarker, TransitSealer, type TransitIdentity } from '../../shared/
 import { PipelineError, type DeadLetterCode } from '../../shared/errors.ts';
 import type { IncomingRecord } from '../../shared/kafka/ports.ts';
 import type { DeadLetterReason } from '../../shared/streams/dead-letter.ts';
-import { identityOf } from '../../shared/streams/identity.ts';
+import { identityOf, sentAtOf } from '../../shared/streams/identity.ts';
 import type { Stream } from '../../shared/streams/stream.ts';
 import { addDays, dayNumber, dayOf, horizon, msPerDay, type Clock, type Day } from '../../shared/time.ts';
 import type { DataKeys } from './data-keys.ts';
@@ -35,7 +35,7 @@ export interface FilteredRecord {
 /** A batch ready for Postgres. Row i came from partition `partitions[i]`. */
 export interface EncodedBatch {
   readonly rows: RowColumns;
-  readonly partitions: readonly number[];
+  readonly partitions: ArrayLike<number>;
   readonly dead: readonly DeadRecord[];
   /** Records that were not wanted. They count as read, and as nothing else. */
   readonly filtered: readonly FilteredRecord[];
@@ -44,7 +44,16 @@ export interface EncodedBatch {
 }
 
 /** What an element of a column takes, with its length, as a rule. */
-const expectedBytes = { token: 32, sealed: 112 };
+const expectedBytes = {
+  date: 8,
+  uuid: 20,
+  time: 12,
+  bigint: 12,
+  integer: 8,
+  text: 24,
+  token: 32,
+  sealed: 112,
+};
 
 const noSlice: Slice = { partition: -1, records: [] };
 
@@ -74,8 +83,7 @@ export async function encode<M>(
   slices: readonly Slice[],
   verdicts: Verdicts,
 ): Promise<EncodedBatch> {
-  const identities = slices.map((slice) => slice.records.map((record) => identityOf(record)));
-  const keys = await loadKeys(encoding, slices, identities);
+  const keys = await loadKeys(encoding, slices);
   const records = slices.reduce((sum, slice) => sum + slice.records.length, 0);
   const batch = new BatchBuilder(encoding, keys, records);
   for (let s = 0; s < slices.length; s += 1) {
@@ -84,7 +92,7 @@ export async function encode<M>(
       const record = records[r];
       if (record === undefined) continue;
       const known = verdicts.size === 0 ? undefined : verdicts.get(record);
-      if (known === undefined) batch.add(partition, record, identities[s]?.[r]);
+      if (known === undefined) batch.add(partition, record);
       else batch.addDead(partition, record, known.reason);
     }
   }
@@ -100,13 +108,9 @@ interface Keys {
  * Every key the batch needs. Keys are wiped when their time is up, whoever holds them, so those loaded first may be gone by the
  * time the last is there: **what is returned was live at the last look, and nothing may be awaited between here and its use**.
  */
-async function loadKeys<M>(
-  encoding: Encoding<M>,
-  slices: readonly Slice[],
-  identities: readonly (readonly (TransitIdentity | undefined)[])[],
-): Promise<Keys> {
+async function loadKeys<M>(encoding: Encoding<M>, slices: readonly Slice[]): Promise<Keys> {
   for (;;) {
-    const { sealers, transitDays } = await loadSealers(encoding, slices, identities);
+    const { sealers, transitDays } = await loadSealers(encoding, slices);
     const tokenizers = await encoding.tokenEpochs.tokenizers();
     const held = [...sealers.values(), tokenizers.current, tokenizers.prior];
     const gone = held.some((key) => typeof key === 'object' && key.retired);
@@ -117,7 +121,6 @@ async function loadKeys<M>(
 async function loadSealers<M>(
   encoding: Encoding<M>,
   slices: readonly Slice[],
-  identities: readonly (readonly (TransitIdentity | undefined)[])[],
 ): Promise<{ sealers: Keys['sealers']; transitDays: Day[] }> {
   const sealers = new Map<number, FieldSealer | DeadLetterCode>();
   const transitDays = new Set<Day>();
@@ -127,10 +130,10 @@ async function loadSealers<M>(
     const { records } = slices[s] ?? noSlice;
     for (let r = 0; r < records.length; r += 1) {
       const record = records[r];
-      const identity = identities[s]?.[r];
-      if (record === undefined || identity === undefined) continue;
+      if (record === undefined || dayNumber(sentAtOf(record)) === settled) continue;
+      const identity = identityOf(record);
+      if (identity === undefined) continue;
       const day = dayNumber(identity.sentAtMs);
-      if (day === settled) continue;
       if (!sealers.has(day)) sealers.set(day, await encoding.dataKeys.sealerFor(dayOf(day * msPerDay)));
       const sealer = sealers.get(day);
       if (typeof sealer !== 'object') continue;
@@ -163,7 +166,7 @@ type Counted = { -readonly [K in keyof LedgerEntry]: LedgerEntry[K] };
 
 class BatchBuilder<M> implements EncodedBatch {
   readonly rows;
-  readonly partitions: number[] = [];
+  readonly #partitions: Int32Array;
   readonly dead: DeadRecord[] = [];
   readonly filtered: FilteredRecord[] = [];
   readonly #encoding: Encoding<M>;
@@ -177,28 +180,36 @@ class BatchBuilder<M> implements EncodedBatch {
     this.#keys = keys;
     const { clearColumns, personalFields } = encoding.stream;
     const { current, prior } = keys.tokenizers;
+    const tokens = () => personalFields.map(() => new GrowingArray('text', records * expectedBytes.token));
+    this.#partitions = new Int32Array(records);
     this.rows = {
       epochs: { current: current.epoch, prior: prior?.epoch },
-      createDate: [] as string[],
-      eventId: [] as string[],
-      sentAtMs: [] as number[],
-      dekId: [] as bigint[],
-      clear: clearColumns.map((): (string | number | null)[] => []),
-      masked: personalFields.map(() => new GrowingArray('text', records * expectedBytes.token)),
+      createDate: new GrowingArray('date', records * expectedBytes.date),
+      eventId: new GrowingArray('uuid', records * expectedBytes.uuid),
+      sentAt: new GrowingArray('timestamptz', records * expectedBytes.time),
+      dekId: new GrowingArray('int8', records * expectedBytes.bigint),
+      clear: clearColumns.map((column) =>
+        column.arrayType === 'integer[]'
+          ? new GrowingArray('int4', records * expectedBytes.integer)
+          : new GrowingArray('text', records * expectedBytes.text),
+      ),
+      masked: tokens(),
       // Outside a window there is no prior token, and no column for it in the statement.
-      prior:
-        prior === undefined
-          ? []
-          : personalFields.map(() => new GrowingArray('text', records * expectedBytes.token)),
+      prior: prior === undefined ? [] : tokens(),
       sealed: personalFields.map(() => new GrowingArray('bytea', records * expectedBytes.sealed)),
     };
+  }
+
+  get partitions(): Int32Array {
+    return this.#partitions.subarray(0, this.rows.eventId.length);
   }
 
   get ledger(): LedgerEntry[] {
     return [...this.#ledger.values()];
   }
 
-  add(partition: number, record: IncomingRecord, identity: TransitIdentity | undefined): void {
+  add(partition: number, record: IncomingRecord): void {
+    const identity = identityOf(record);
     if (identity === undefined)
       return this.addDead(partition, record, { code: 'IDENTITY_INVALID', stage: 'parse' });
     const sealer = this.#keys.sealers.get(dayNumber(identity.sentAtMs)) ?? 'DAY_OUT_OF_RANGE';
@@ -212,8 +223,8 @@ class BatchBuilder<M> implements EncodedBatch {
       this.#count(partition, record);
       return undefined;
     }
+    this.#partitions[this.rows.eventId.length] = partition;
     this.#addRow(parsed.message, identity, sealer);
-    this.partitions.push(partition);
     const entry = this.#count(partition, record);
     entry.inserted += 1;
     if (parsed.unknownFields > 0) entry.unknownFields += 1;
@@ -235,12 +246,15 @@ class BatchBuilder<M> implements EncodedBatch {
   #addRow(message: M, identity: TransitIdentity, sealer: FieldSealer): void {
     const { rows } = this;
     const { clearColumns, personalFields } = this.#encoding.stream;
-    rows.createDate.push(sealer.day);
-    rows.eventId.push(identity.eventId);
-    rows.sentAtMs.push(identity.sentAtMs);
-    rows.dekId.push(sealer.dekId);
+    rows.createDate.pushDate(dayNumber(identity.sentAtMs));
+    rows.eventId.pushUuid(identity.eventId);
+    rows.sentAt.pushTime(identity.sentAtMs);
+    rows.dekId.pushBigint(sealer.dekId);
     for (let i = 0; i < clearColumns.length; i += 1) {
-      rows.clear[i]?.push(clearColumns[i]?.value(message) ?? null);
+      const column = clearColumns[i];
+      if (column === undefined) continue;
+      if (column.arrayType === 'integer[]') rows.clear[i]?.pushInteger(column.value(message));
+      else rows.clear[i]?.pushText(column.value(message));
     }
     const { current, prior } = this.#keys.tokenizers;
     for (let i = 0; i < personalFields.length; i += 1) {

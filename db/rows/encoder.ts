@@ -64,7 +64,7 @@ export function openEncoder<M>(parts: EncoderParts<M>): Encoder {
     if (error.code === 'TOKENS_CHANGED') tokenEpochs.expire();
     // Before the horizon nobody will make a partition: a day that left since its key was looked at, or was dropped by hand.
     const horizonStart = addDays(dayOf(clock()), -horizon.daysBack);
-    const old = rows.createDate.some((day) => day < horizonStart);
+    const old = rows.createDate.days().some((day) => day < horizonStart);
     return error.code === 'PARTITION_MISSING' && old ? new PipelineError('PARTITION_ARCHIVED') : error;
   };
   let looking: Promise<unknown> | undefined;

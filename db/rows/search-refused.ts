@@ -48,15 +48,14 @@ export function preparedName(statement: string, { prior }: RowColumns): string {
 
 /** Of every column the rows for whose place `keep` is true. */
 export function pickRows(rows: RowColumns, keep: (row: number) => boolean): RowColumns {
-  const of = <T>(column: readonly T[]) => column.filter((_, i) => keep(i));
   const picked = (array: GrowingArray) => array.pick(keep);
   return {
-    createDate: of(rows.createDate),
-    eventId: of(rows.eventId),
-    sentAtMs: of(rows.sentAtMs),
-    dekId: of(rows.dekId),
+    createDate: picked(rows.createDate),
+    eventId: picked(rows.eventId),
+    sentAt: picked(rows.sentAt),
+    dekId: picked(rows.dekId),
     epochs: rows.epochs,
-    clear: rows.clear.map(of),
+    clear: rows.clear.map(picked),
     masked: rows.masked.map(picked),
     prior: rows.prior.map(picked),
     sealed: rows.sealed.map(picked),

@@ -197,7 +197,7 @@ class RangeWriter {
     { last, missed }: { readonly last: bigint; readonly missed: bigint },
   ): ReplayBatch {
     const days = new DayCounter();
-    for (const day of part.rows.createDate) days.of(day).rows += 1;
+    for (const day of part.rows.createDate.days()) days.of(day).rows += 1;
     for (const { day } of part.filtered) days.of(day).filtered += 1;
     for (const { record } of part.dead) days.of(dayOfRecord(record)).dead += 1;
     for (const record of skipped) {

@@ -1,5 +1,4 @@
 import { sql, type SQL } from 'drizzle-orm';
-import { dateArray, uuidArray } from '../../db/binary-array.ts';
 import { rowInserter, type RowColumns } from '../../db/queries/insert-rows.ts';
 import { shadowTable } from '../../db/shadow/names.ts';
 import type { Stream } from '../../shared/streams/stream.ts';
@@ -36,7 +35,7 @@ export function targetOf<M>(stream: Stream<M>, plan: Pick<ReplayPlan, 'target' |
 function missingRows(table: SQL, { createDate, eventId }: RowColumns): SQL {
   return sql`select input.create_date from (
       select distinct create_date, event_id
-      from unnest(${dateArray(createDate)}::date[], ${uuidArray(eventId)}::uuid[]) as given (create_date, event_id)
+      from unnest(${createDate.array}::date[], ${eventId.array}::uuid[]) as given (create_date, event_id)
     ) input
     where not exists (
       select from ${table} event where event.create_date = input.create_date and event.event_id = input.event_id

@@ -1,7 +1,7 @@
 import type { PreparingConnection, Session } from '../../db/client.ts';
 import { insertBatch } from '../../db/queries/insert-batch.ts';
 import { insertLedger, type LedgerEntry } from '../../db/queries/insert-ledger.ts';
-import type { RowColumns, RowInserter } from '../../db/queries/insert-rows.ts';
+import { columnArrays, type RowColumns, type RowInserter } from '../../db/queries/insert-rows.ts';
 import type { EncodedBatch } from '../../db/rows/encode.ts';
 import type { RefusedRow } from '../../db/rows/refused-rows.ts';
 import { isTaken, pickRows, preparedName, searchRefused } from '../../db/rows/search-refused.ts';
@@ -87,7 +87,7 @@ export class BatchInserter {
 }
 
 function releaseRows({ rows }: EncodedBatch): void {
-  for (const array of [...rows.masked, ...rows.prior, ...rows.sealed]) array.release();
+  for (const array of columnArrays(rows)) array.release();
 }
 
 function rowsOfPartition({ rows, partitions }: EncodedBatch, partition: number): RowColumns {

@@ -83,8 +83,7 @@ export class FieldSealer {
     const length = writeUtf8(bytes, text, plain);
     sodiumHeap.seal(length, aadLength, this.#key);
     target.set(this.#prefix, at);
-    bytes.copy(target, at + prefixBytes, nonce, nonce + nonceBytes);
-    bytes.copy(target, at + headerBytes, text, text + length + tagBytes);
+    bytes.copy(target, at + prefixBytes, nonce, text + length + tagBytes);
     this.#seals += 1;
     return at + headerBytes + length + tagBytes;
   }

@@ -20,11 +20,12 @@ const digestBytes = 16;
 /** What does not fit is for sodium-native: where there is much to do, the way there does not matter. */
 const textBytes = 65_536;
 
-const start = allocate(keyBytes * keySlots + nonceBytes + aadBytes + digestBytes + textBytes + tagBytes);
-const nonce = start + keyBytes * keySlots;
-const aad = nonce + nonceBytes;
+const start = allocate(keyBytes * keySlots + aadBytes + digestBytes + nonceBytes + textBytes + tagBytes);
+const aad = start + keyBytes * keySlots;
 const digest = aad + aadBytes;
-const text = digest + digestBytes;
+const nonce = digest + digestBytes;
+/** Right after the nonce, as in everything that is sealed here: both are copied at once. */
+const text = nonce + nonceBytes;
 
 /** All of its memory: it does not grow, for what is called here takes none. */
 const bytes = Buffer.from(heap.buffer);
@@ -41,12 +42,12 @@ let textEnd = text;
  */
 export const sodiumHeap = {
   bytes,
-  /** 24 bytes. */
-  nonce,
   /** Up to 2,048 bytes. */
   aad,
   /** 16 bytes, from {@link hash}. */
   digest,
+  /** 24 bytes, before {@link text}. */
+  nonce,
   /** What is sealed, opened or hashed, in its place: `textBytes`, and a tag. */
   text,
   textBytes,

@@ -30,13 +30,20 @@ const digits = Uint8Array.from({ length: 128 }, (_, code) => {
   return Number.isNaN(value) ? 0 : value;
 });
 
+/** An event's id is written several times in a row: into its column, and into what each field is bound to. */
+const lastBytes = new Uint8Array(16);
+let lastUuid = '';
+
 /** Writes the 16 bytes of a canonical UUID at `offset`. */
 export function writeUuid(target: Buffer, uuid: string, offset: number): void {
-  let at = offset;
-  for (let i = 0; i < 36; i += 2) {
-    if (i === 8 || i === 13 || i === 18 || i === 23) i += 1;
-    target[at++] = (digit(uuid, i) << 4) | digit(uuid, i + 1);
+  if (uuid !== lastUuid) {
+    for (let i = 0, at = 0; i < 36; i += 2) {
+      if (i === 8 || i === 13 || i === 18 || i === 23) i += 1;
+      lastBytes[at++] = (digit(uuid, i) << 4) | digit(uuid, i + 1);
+    }
+    lastUuid = uuid;
   }
+  for (let i = 0; i < 16; i += 1) target[offset + i] = lastBytes[i] ?? 0;
 }
 
 function digit(text: string, index: number): number {

@@ -1,5 +1,6 @@
-/** Digits at most: of major, minor and patch. */
-const digits = [4, 3, 3] as const;
+/** Digits at most: of the major part, and of the others. */
+const [majorDigits, otherDigits] = [4, 3];
+const largestMajor = 2146;
 const [zero, nine, dot] = [48, 57, 46];
 
 /**
@@ -8,22 +9,26 @@ const [zero, nine, dot] = [48, 57, 46];
  * Two or three decimal parts, nothing else: `"1e3"`, `"2.3.0-beta"` and `"-1.0"` are undefined.
  */
 export function appVersionNumber(text: string): number | undefined {
-  const parts = [0, 0, 0];
+  let number = 0;
+  let value = 0;
   let part = 0;
   let length = 0;
   for (let i = 0; i < text.length; i += 1) {
     const unit = text.charCodeAt(i);
     if (unit === dot && length > 0 && part < 2) {
+      number = 1_000 * number + value;
       part += 1;
+      value = 0;
       length = 0;
-    } else if (unit >= zero && unit <= nine && length < (digits[part] ?? 0)) {
-      parts[part] = 10 * (parts[part] ?? 0) + unit - zero;
+    } else if (unit >= zero && unit <= nine && length < (part === 0 ? majorDigits : otherDigits)) {
+      value = 10 * value + unit - zero;
       length += 1;
     } else {
       return undefined;
     }
   }
-  const [major = 0, minor = 0, patch = 0] = parts;
-  if (part === 0 || length === 0 || major > 2146) return undefined;
-  return major * 1_000_000 + minor * 1_000 + patch;
+  if (part === 0 || length === 0) return undefined;
+  number = 1_000 * number + value;
+  if (part === 1) number *= 1_000;
+  return number < 1_000_000 * (largestMajor + 1) ? number : undefined;
 }

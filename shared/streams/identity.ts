@@ -32,9 +32,14 @@ export function identityOf(record: Identified): TransitIdentity | undefined {
   const id = named?.toString('latin1') ?? record.keyText ?? record.key.toString('latin1');
   const eventId = canonicalUuid(id);
   if (eventId === undefined) return undefined;
-  const originSentAt = headers[identityHeaders.originSentAt];
-  const sentAtMs = originSentAt === undefined ? record.timestampMs : epochMs(originSentAt.toString('latin1'));
+  const sentAtMs = sentAtOf(record);
   return isSentTimestamp(sentAtMs) ? { eventId, sentAtMs } : undefined;
+}
+
+/** The SentTimestamp of its origin, as far as it is one: see {@link identityOf}. */
+export function sentAtOf({ headers, timestampMs }: Pick<Identified, 'headers' | 'timestampMs'>): number {
+  const originSentAt = headers[identityHeaders.originSentAt];
+  return originSentAt === undefined ? timestampMs : epochMs(originSentAt.toString('latin1'));
 }
 
 /** A whole number of milliseconds from 1970 to 2200. */

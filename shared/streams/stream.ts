@@ -13,10 +13,18 @@ export type Parsed<M> =
   | { readonly refusal: Refusal };
 
 /** A column that the database may read: how its values are sent (`unnest` array type) and where they come from. */
-export interface ClearColumn<M> {
+export type ClearColumn<M> = TextColumn<M> | IntegerColumn<M>;
+
+interface TextColumn<M> {
   readonly column: string;
-  readonly arrayType: 'text[]' | 'integer[]';
-  readonly value: (message: M) => string | number | null;
+  readonly arrayType: 'text[]';
+  readonly value: (message: M) => string | null;
+}
+
+interface IntegerColumn<M> {
+  readonly column: string;
+  readonly arrayType: 'integer[]';
+  readonly value: (message: M) => number | null;
 }
 
 /** A personal field: sealed into one column and, as a token, masked in another; null in both once erased. `value` is canonical. */

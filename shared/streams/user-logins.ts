@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import type { DeadLetterCode } from '../errors.ts';
 import { appVersionNumber } from './app-version.ts';
+import { FlatReader } from './flat-reader.ts';
 import { canonicalIp } from './ip-address.ts';
 import { parseBody, type JsonObject } from './parse-body.ts';
 import type { Parsed, Refusal, Stream } from './stream.ts';
@@ -119,21 +120,43 @@ export const userLogins: Stream<UserLogin> = {
   ],
 
   parse(body: Buffer): Parsed<UserLogin> {
+    const flat = acceptFlat(body);
+    if (flat !== undefined) return flat;
     const parsed = parseBody(body);
     if ('refusal' in parsed) return parsed;
     const { object, keys, plain } = parsed;
-    const known = 'locale' in object ? 6 : 5;
+    const unknownFields = keys - ('locale' in object ? 6 : 5);
     const message = acceptAtOnce(object, plain);
-    if (message !== undefined) return { message, unknownFields: keys - known };
+    if (message !== undefined) return { message, unknownFields };
     const result = userLoginMessage.safeParse(object);
-    if (!result.success) return { refusal: refusalOf(result.error) };
-    return { message: result.data, unknownFields: keys - known };
+    return result.success ? { message: result.data, unknownFields } : { refusal: refusalOf(result.error) };
   },
 };
 
+const flatReader = new FlatReader(['user_id', 'app_version', 'device_type', 'ip', 'locale', 'device_id']);
+
+/** The message of a body that is as simple as most are; undefined when {@link parseBody} has to look. */
+function acceptFlat(body: Buffer): Parsed<UserLogin> | undefined {
+  const flat = flatReader.read(body);
+  if (flat === undefined) return undefined;
+  const { values, unknownFields } = flat;
+  const message = acceptAtOnce(
+    {
+      user_id: values[0],
+      app_version: values[1],
+      device_type: values[2],
+      ip: values[3],
+      locale: values[4],
+      device_id: values[5],
+    },
+    true,
+  );
+  return message === undefined ? undefined : { message, unknownFields };
+}
+
 /**
  * What {@link userLoginMessage} makes of a message, for a quarter of the time; undefined when that has to look. **It accepts nothing else, and makes
- * the same of it**: test/shared/streams/user-logins.property.test.ts. `plain`: as {@link parseBody} says.
+ * the same of it**: test/shared/streams/user-logins.property.test.ts. `plain`: as {@link parseBody} says. JSON has no undefined: such a field is not there.
  */
 export function acceptAtOnce(object: JsonObject, plain = false): UserLogin | undefined {
   const { user_id, app_version, device_type, ip, locale, device_id } = object;
@@ -143,10 +166,9 @@ export function acceptAtOnce(object: JsonObject, plain = false): UserLogin | und
   if (appVersionNumber(app_version) === undefined) return undefined;
   const canonical = canonicalIp(ip);
   if (canonical === undefined) return undefined;
-  const message = { user_id, app_version, device_type, ip: canonical, device_id };
-  if (!('locale' in object)) return message;
+  if (locale === undefined) return { user_id, app_version, device_type, ip: canonical, device_id };
   if (locale !== null && locale !== '' && !isText(locale, 32, plain)) return undefined;
-  return { ...message, locale };
+  return { user_id, app_version, device_type, ip: canonical, locale, device_id };
 }
 
 /** No more UTF-16 units than characters are allowed: whoever has more may still have few enough characters. */

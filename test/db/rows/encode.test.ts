@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { GrowingArray } from '../../../db/binary-array.ts';
 import type { TokenEpoch } from '../../../db/queries/list-token-epochs.ts';
 import { DataKeys } from '../../../db/rows/data-keys.ts';
-import { encode, type Encoding } from '../../../db/rows/encode.ts';
+import { encode, type EncodedBatch, type Encoding } from '../../../db/rows/encode.ts';
 import { TokenEpochs } from '../../../db/rows/token-epochs.ts';
 import { openField } from '../../../shared/crypto/field.ts';
 import { newKeyPair, openSealed, randomKey } from '../../../shared/crypto/sealed-box.ts';
@@ -11,6 +10,7 @@ import { TransitSealer } from '../../../shared/crypto/transit.ts';
 import type { IncomingRecord } from '../../../shared/kafka/ports.ts';
 import { userLogins, type UserLogin } from '../../../shared/streams/user-logins.ts';
 import { dayOf } from '../../../shared/time.ts';
+import { textsOf, uuidsOf } from '../../helpers/row-columns.ts';
 
 const midnight = Date.parse('2026-11-25T00:00:00Z');
 const ids = Array.from({ length: 9 }, (_, i) => `0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f${i}`);
@@ -69,8 +69,8 @@ function record(
   };
 }
 
-function textsOf(column: GrowingArray | undefined): string[] {
-  return [...(column ?? [])].map(String);
+function deksOf({ rows }: EncodedBatch): (bigint | undefined)[] {
+  return [...rows.dekId].map((bytes) => bytes?.readBigInt64BE());
 }
 
 describe('encode', () => {
@@ -78,20 +78,21 @@ describe('encode', () => {
     const { encoding, deks } = setUp();
     const records = [record(0, login), record(1, { ...login, ip: '2001:db8:0::1', locale: 'RU' })];
     const batch = await encode(encoding, [{ partition: 4, records }], new Map());
-    expect(batch.rows.eventId).toEqual(ids.slice(0, 2));
-    expect(batch.rows.createDate).toEqual(['2026-11-25', '2026-11-25']);
-    expect(batch.rows.clear).toEqual([
+    expect(uuidsOf(batch.rows.eventId)).toEqual(ids.slice(0, 2));
+    expect([...batch.rows.createDate.days()]).toEqual(['2026-11-25', '2026-11-25']);
+    const [userId, deviceType, locale, appVersion, appVersionText] = batch.rows.clear;
+    expect([userId, deviceType, locale, appVersionText].map(textsOf)).toEqual([
       ['u-1', 'u-1'],
       ['ios', 'ios'],
-      [null, 'RU'],
-      [2_003_000, 2_003_000],
+      ['null', 'RU'],
       ['2.3.0', '2.3.0'],
     ]);
+    expect([...(appVersion ?? [])].map((bytes) => bytes?.readInt32BE())).toEqual([2_003_000, 2_003_000]);
     const maskedIp = textsOf(batch.rows.masked[0]);
     expect(maskedIp[0]).toMatch(/^t1:[\w-]{22}$/);
     expect(maskedIp[1]).toBe(maskedIp[0]);
     const cell = { table: 'user_logins', column: 'ip_sealed', day: '2026-11-25', eventId: ids[0] ?? '' };
-    const [sealed = Buffer.alloc(0)] = batch.rows.sealed[0] ?? [];
+    const sealed = [...(batch.rows.sealed[0] ?? [])][0] ?? Buffer.alloc(0);
     expect(openField(sealed, cell, deks[0] ?? Buffer.alloc(32))).toBe('2001:db8::1');
     expect(
       openField(sealed, { ...cell, eventId: ids[1] ?? '' }, deks[0] ?? Buffer.alloc(32)),
@@ -102,8 +103,8 @@ describe('encode', () => {
     const { encoding } = setUp();
     const records = [record(0, login, { timestampMs: midnight - 1 }), record(1, login)];
     const batch = await encode(encoding, [{ partition: 0, records }], new Map());
-    expect(batch.rows.createDate).toEqual(['2026-11-24', '2026-11-25']);
-    expect(batch.rows.dekId).toEqual([1n, 2n]);
+    expect([...batch.rows.createDate.days()]).toEqual(['2026-11-24', '2026-11-25']);
+    expect(deksOf(batch)).toEqual([1n, 2n]);
   });
 
   test('a late reader does not wait for a transit key that was destroyed; inside the horizon it does', async () => {
@@ -127,7 +128,7 @@ describe('encode', () => {
     });
     const batch = await encode(gone('2026-11-09'), [{ partition: 0, records }], new Map());
     expect(batch.dead.map(({ reason }) => reason.code)).toEqual(['TRANSIT_KEY_GONE']);
-    expect(batch.rows.eventId).toEqual([ids[1]]);
+    expect(uuidsOf(batch.rows.eventId)).toEqual([ids[1]]);
     const waiting = encode(gone('2026-11-25'), [{ partition: 0, records }], new Map());
     await expect(waiting).rejects.toMatchObject({ code: 'KEY_MISSING', action: 'retry' });
   });
@@ -139,7 +140,7 @@ describe('encode', () => {
     const sealed = transit.seal(Buffer.from(JSON.stringify(login)), identity) ?? Buffer.alloc(0);
     const records = [record(0, sealed), record(1, sealed), record(2, sealed, { timestampMs: midnight + 1 })];
     const batch = await encode(encoding, [{ partition: 0, records }], new Map());
-    expect(batch.rows.eventId).toEqual([ids[0]]);
+    expect(uuidsOf(batch.rows.eventId)).toEqual([ids[0]]);
     expect(batch.dead.map(({ reason }) => reason.code)).toEqual([
       'TRANSIT_OPEN_FAILED',
       'TRANSIT_OPEN_FAILED',
@@ -174,8 +175,8 @@ describe('encode', () => {
     );
     const batch = await encode(encoding, [{ partition: 0, records }], new Map());
     expect(batch.dead).toEqual([]);
-    expect(new Set(batch.rows.createDate).size).toBe(100);
-    expect(new Set(batch.rows.dekId).size).toBe(100);
+    expect(new Set(batch.rows.createDate.days()).size).toBe(100);
+    expect(new Set(deksOf(batch)).size).toBe(100);
   });
 
   test('a forged day in a sealed value asks the vault for nothing', async () => {
@@ -213,8 +214,8 @@ describe('encode', () => {
       record(4, login, { timestampMs: -1 }),
     ];
     const batch = await encode(encoding, [{ partition: 0, records }], new Map());
-    expect(batch.rows.eventId).toEqual([ids[5], ids[6]]);
-    expect(batch.rows.createDate).toEqual(['2026-11-25', '2026-11-24']);
+    expect(uuidsOf(batch.rows.eventId)).toEqual([ids[5], ids[6]]);
+    expect([...batch.rows.createDate.days()]).toEqual(['2026-11-25', '2026-11-24']);
     expect(batch.dead.map(({ record, reason }) => [Number(record.offset), reason.code])).toEqual([
       [2, 'IDENTITY_INVALID'],
       [3, 'IDENTITY_INVALID'],
@@ -253,6 +254,6 @@ describe('encode', () => {
         unknownFields: 1,
       },
     ]);
-    expect(batch.partitions).toEqual([0, 1, 0]);
+    expect(Array.from(batch.partitions)).toEqual([0, 1, 0]);
   });
 });

@@ -6,6 +6,7 @@ import { makeDurable, type Steps } from '../../../db/rows/process-batch.ts';
 import { refusedRows, type RefusedRow } from '../../../db/rows/refused-rows.ts';
 import { PipelineError } from '../../../shared/errors.ts';
 import type { IncomingRecord } from '../../../shared/kafka/ports.ts';
+import { rowColumns, texts, textsOf } from '../../helpers/row-columns.ts';
 
 type Kind = 'good' | 'unparsable' | 'poison';
 
@@ -57,18 +58,7 @@ class FakePipeline implements Steps {
         }
       }
     }
-    const epochs = { current: 1, prior: undefined };
-    const rows = {
-      createDate: [],
-      eventId,
-      sentAtMs: [],
-      dekId: [],
-      epochs,
-      clear: [],
-      masked: [],
-      sealed: [],
-      prior: [],
-    };
+    const rows = rowColumns({ eventId: texts(...eventId) });
     return { rows, partitions, dead, filtered: [], ledger: [...ledger.values()] };
   }
 
@@ -80,8 +70,8 @@ class FakePipeline implements Steps {
   }
 
   async insert(batch: EncodedBatch): Promise<LedgerEntry[]> {
-    if (batch.rows.eventId.some((id) => id.endsWith('poison'))) throw this.refusal;
-    this.written.push(...batch.rows.eventId);
+    if (textsOf(batch.rows.eventId).some((id) => id.endsWith('poison'))) throw this.refusal;
+    this.written.push(...textsOf(batch.rows.eventId));
     this.ledger.push(...batch.ledger);
     return [...batch.ledger];
   }
@@ -89,9 +79,8 @@ class FakePipeline implements Steps {
   async refused(batch: EncodedBatch, range: { from: number; to: number }): Promise<RefusedRow[]> {
     return refusedRows(range, async (from, to) => {
       this.tries += 1;
-      return batch.rows.eventId.slice(from, to).some((id) => id.endsWith('poison'))
-        ? this.refusal
-        : undefined;
+      const tried = textsOf(batch.rows.eventId).slice(from, to);
+      return tried.some((id) => id.endsWith('poison')) ? this.refusal : undefined;
     });
   }
 }

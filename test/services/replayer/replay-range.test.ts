@@ -12,6 +12,7 @@ import { PipelineError } from '../../../shared/errors.ts';
 import type { IncomingRecord } from '../../../shared/kafka/ports.ts';
 import { Outage } from '../../../shared/outage.ts';
 import { noTelemetry } from '../../../shared/telemetry/telemetry.ts';
+import { dates, rowColumns, texts, textsOf } from '../../helpers/row-columns.ts';
 
 const day = '2026-11-24';
 const log = pino({ level: 'silent' });
@@ -49,7 +50,7 @@ class FakeLedger {
       insert: async (rows, entry) => {
         onInsert();
         this.inserts += 1;
-        if (rows.eventId.some((id) => is(BigInt(id), 11n))) {
+        if (textsOf(rows.eventId).some((id) => is(BigInt(id), 11n))) {
           throw new PipelineError('DATABASE_REJECTED', 'SQLSTATE 22003');
         }
         const fate = this.#fates.next().value ?? 'done';
@@ -62,10 +63,12 @@ class FakeLedger {
         return resultOf(entry);
       },
       refused: async (rows, { from, to }) =>
-        rows.eventId.slice(from, to).flatMap((id, i) => {
-          const refusal = new PipelineError('DATABASE_REJECTED', 'SQLSTATE 22003');
-          return is(BigInt(id), 11n) ? [{ row: from + i, refusal }] : [];
-        }),
+        textsOf(rows.eventId)
+          .slice(from, to)
+          .flatMap((id, i) => {
+            const refusal = new PipelineError('DATABASE_REJECTED', 'SQLSTATE 22003');
+            return is(BigInt(id), 11n) ? [{ row: from + i, refusal }] : [];
+          }),
     };
   }
 }
@@ -97,17 +100,10 @@ function encoded(
   const counts = { read: 0, inserted: 0, duplicate: 0, dead: 0, unknownFields: 0 };
   const [first, last] = [all.at(0)?.record.offset, all.at(-1)?.record.offset];
   return {
-    rows: {
-      createDate: rows.map(() => day),
-      eventId: rows.map(({ offset }) => String(offset)),
-      sentAtMs: [],
-      dekId: [],
-      epochs: { current: 1, prior: undefined },
-      clear: [],
-      masked: [],
-      prior: [],
-      sealed: [],
-    },
+    rows: rowColumns({
+      createDate: dates(...rows.map(() => day)),
+      eventId: texts(...rows.map(({ offset }) => String(offset))),
+    }),
     partitions: rows.map(() => 0),
     dead,
     filtered: [],

@@ -11,6 +11,7 @@ import { userLogins } from '../../../shared/streams/user-logins.ts';
 import { dayOf } from '../../../shared/time.ts';
 import { createDatabase, type TestDatabase } from '../../helpers/database.ts';
 import { FakeVault } from '../../helpers/fake-vault.ts';
+import { dates, uuids, uuidsOf } from '../../helpers/row-columns.ts';
 
 const now = Date.now();
 
@@ -29,20 +30,27 @@ function batchOf(
 ): EncodedBatch {
   const byPartition = Map.groupBy(rows, ({ partition }) => partition);
   const column = <T>(value: (row: Row) => T): T[] => rows.map(value);
-  const text = (values: string[]) => GrowingArray.of('text', values);
+  const text = (values: (string | null)[]) => GrowingArray.of('text', values);
+  const sentAt = new GrowingArray('timestamptz', 0);
+  const [dekId, version] = [new GrowingArray('int8', 0), new GrowingArray('int4', 0)];
+  for (const { appVersion = 2_003_000 } of rows) {
+    sentAt.pushTime(now);
+    dekId.pushBigint(1n);
+    version.pushInteger(appVersion);
+  }
   return {
     rows: {
-      createDate: column(({ day }) => day ?? dayOf(now)),
-      eventId: column(({ eventId }) => eventId),
-      sentAtMs: column(() => now),
-      dekId: column(() => 1n),
+      createDate: dates(...column(({ day }) => day ?? dayOf(now))),
+      eventId: uuids(...column(({ eventId }) => eventId)),
+      sentAt,
+      dekId,
       epochs,
       clear: [
-        column(() => `it's a "user", {NULL}, \\ and more`),
-        column(() => 'NULL'),
-        column(() => null),
-        column(({ appVersion }) => appVersion ?? 2_003_000),
-        column(() => '2.3.0'),
+        text(column(() => `it's a "user", {NULL}, \\ and more`)),
+        text(column(() => 'NULL')),
+        text(column(() => null)),
+        version,
+        text(column(() => '2.3.0')),
       ],
       masked: [text(column(() => 't1:x')), text(column(() => 't1:y'))],
       prior: epochs.prior === undefined ? [] : [text(column(() => 't0:x')), text(column(() => 't0:y'))],
@@ -119,7 +127,7 @@ describe('BatchInserter, as the role of the writer', () => {
     for (let n = 0; n < 4; n += 1) {
       const batch = batchOf(rows(...Array.from({ length: 3_000 }, (__, i) => i % 3)), n * 1_000);
       const sealed = new GrowingArray('bytea', 3_000 * 400);
-      for (const eventId of batch.rows.eventId)
+      for (const eventId of uuidsOf(batch.rows.eventId))
         sealed.push(Buffer.from(`${n} ${eventId} ${'x'.repeat(400)}`));
       sent.push(...[...sealed].map(String));
       const [, device = sealed] = batch.rows.sealed;

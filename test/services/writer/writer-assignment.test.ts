@@ -6,6 +6,7 @@ import { runWriter } from '../../../services/writer/writer.ts';
 import { PipelineError } from '../../../shared/errors.ts';
 import type { ConsumerHandlers, Position, RecordConsumer } from '../../../shared/kafka/ports.ts';
 import { settled } from '../../helpers/virtual-time.ts';
+import { rowColumns, texts, textsOf } from '../../helpers/row-columns.ts';
 
 /** A consumer whose assignments and batches are the test's. */
 class DirectedConsumer implements RecordConsumer {
@@ -49,15 +50,14 @@ function noting(gate: Promise<void>) {
   const steps: Steps = {
     async encode(slices): Promise<EncodedBatch> {
       const eventId = slices.flatMap(({ records }) => records.map(({ key }) => key.toString()));
-      const empty = { createDate: [], sentAtMs: [], dekId: [], clear: [], masked: [], sealed: [], prior: [] };
-      const rows = { ...empty, eventId, epochs: { current: 1, prior: undefined } };
+      const rows = rowColumns({ eventId: texts(...eventId) });
       return { rows, partitions: eventId.map(() => 0), dead: [], filtered: [], ledger: [] };
     },
     publishDead: async () => {},
     refused: async () => [],
     async insert(batch) {
       await gate;
-      written.push(...batch.rows.eventId);
+      written.push(...textsOf(batch.rows.eventId));
       return [];
     },
   };

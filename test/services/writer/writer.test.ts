@@ -10,6 +10,7 @@ import { PipelineError } from '../../../shared/errors.ts';
 import { Health } from '../../../shared/health/health.ts';
 import { sleep } from '../../../shared/lifecycle.ts';
 import { FakeKafka } from '../../helpers/fake-kafka.ts';
+import { rowColumns, texts, textsOf } from '../../helpers/row-columns.ts';
 
 const topic = 'raw';
 const groupId = 'writers';
@@ -42,18 +43,7 @@ class FakeStore implements Steps {
     const eventId = slices.flatMap(({ partition, records }) =>
       records.map(({ offset }) => `${partition}/${offset}`),
     );
-    const epochs = { current: 1, prior: undefined };
-    const rows = {
-      createDate: [],
-      eventId,
-      sentAtMs: [],
-      dekId: [],
-      epochs,
-      clear: [],
-      masked: [],
-      sealed: [],
-      prior: [],
-    };
+    const rows = rowColumns({ eventId: texts(...eventId) });
     return { rows, partitions: eventId.map(() => 0), dead: [], filtered: [], ledger };
   }
 
@@ -61,7 +51,7 @@ class FakeStore implements Steps {
 
   async insert(batch: EncodedBatch): Promise<LedgerEntry[]> {
     await this.gate();
-    for (const id of batch.rows.eventId) this.durable.add(id);
+    for (const id of textsOf(batch.rows.eventId)) this.durable.add(id);
     this.ledger.push(...batch.ledger);
     return [...batch.ledger];
   }
