@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { startFauxqs } from 'fauxqs';
+import { mendBacklog } from './fauxqs-backlog.ts';
 import { loopback } from './tcp-ports.ts';
 
 export interface SqsServerOptions {
@@ -17,6 +18,7 @@ export interface SqsServerOptions {
 /** Serves SQS until the process ends: the body of a process of its own. */
 export async function serveSqs(options: SqsServerOptions): Promise<void> {
   bindToLoopback();
+  await mendBacklog();
   if (options.dataDirectory !== undefined) prepareStore(options.dataDirectory);
   await startFauxqs({
     port: options.port,

@@ -1,0 +1,25 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Backlog, mendBacklog } from '../../../services/local-stack/fauxqs-backlog.ts';
+
+describe('Backlog', () => {
+  test('is an array, as far as fauxqs asks', () => {
+    const step = fc.oneof(fc.constant('shift' as const), fc.nat());
+    fc.assert(
+      fc.property(fc.array(fc.nat()), fc.array(step, { maxLength: 200 }), (given, steps) => {
+        const array = [...given];
+        const backlog = new Backlog(given);
+        for (const one of steps) {
+          if (one === 'shift') expect(backlog.shift()).toBe(array.shift());
+          else expect(backlog.push(one)).toBe(array.push(one));
+          expect(backlog).toHaveLength(array.length);
+        }
+        expect([...backlog]).toEqual(array);
+      }),
+    );
+  });
+});
+
+test('the fauxqs that is installed is the one that is mended', async () => {
+  await expect(mendBacklog()).resolves.toBeUndefined();
+});
