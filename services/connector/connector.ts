@@ -17,6 +17,7 @@ import { Deleter } from './deleter.ts';
 import { noCounts, type Counts, type Held } from './held.ts';
 import type { MessageEnd } from './message-traces.ts';
 import { ConnectorObserver } from './observe.ts';
+import { Pollers } from './pollers.ts';
 import { receive } from './receiver.ts';
 import { Sealing, type Sealer } from './sealing.ts';
 import { summarise } from './summary.ts';
@@ -158,6 +159,7 @@ export async function runConnector(
     budget,
     sizes: new RecentSizes(),
     backlog,
+    pollers: new Pollers(deps.receivers),
     visibility,
     sealing,
     publisher,
@@ -168,8 +170,8 @@ export async function runConnector(
     observer,
   };
   const receiving = Promise.all(
-    Array.from({ length: deps.receivers }, () =>
-      receive(receiver, { stop, abort: polls.signal }).catch(fail),
+    Array.from({ length: deps.receivers }, (_, index) =>
+      receive(receiver, index, { stop, abort: polls.signal }).catch(fail),
     ),
   );
   log.info(

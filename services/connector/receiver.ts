@@ -12,6 +12,7 @@ import type { Counts, Held } from './held.ts';
 import type { MessageEnd } from './message-traces.ts';
 import type { ConnectorObserver } from './observe.ts';
 import type { Outage } from '../../shared/outage.ts';
+import type { Pollers } from './pollers.ts';
 import type { Sealing } from './sealing.ts';
 import { toEnvelope } from './to-record.ts';
 import type { Visibility } from './visibility.ts';
@@ -28,6 +29,7 @@ export interface ReceiverOptions {
   readonly budget: Budget;
   readonly sizes: RecentSizes;
   readonly backlog: Backlog;
+  readonly pollers: Pollers;
   readonly visibility: Visibility;
   readonly sealing: Sealing;
   readonly publisher: { push(record: OutgoingRecord, item: Held): void };
@@ -40,19 +42,24 @@ export interface ReceiverOptions {
 }
 
 /**
- * One receiver: poll, reserve, read, seal, publish, until `stop` aborts. **While Kafka or the vault is out it does not receive.** `abort`
+ * One receiver, the `index`-th: poll, reserve, read, seal, publish, until `stop` aborts. **While Kafka or the vault is out it does not receive.** `abort`
  * ends a poll that is under way; what that poll was carrying becomes visible again by itself.
  *
  * @throws PipelineError of action `stop`
  */
 export async function receive(
   options: ReceiverOptions,
+  index: number,
   signals: { stop: AbortSignal; abort: AbortSignal },
 ): Promise<void> {
-  const { queue, budget, sizes, stalled, outage } = options;
+  const { queue, budget, sizes, pollers, stalled, outage } = options;
   while (!signals.stop.aborted) {
     if (stalled()) {
       await sleep(outagePollMs, signals.stop);
+      continue;
+    }
+    if (!pollers.wants(index)) {
+      await pollers.park(index, signals.stop);
       continue;
     }
     const admission = await Admission.begin(budget, sizes, signals.stop);
@@ -77,6 +84,7 @@ export async function receive(
       throw error;
     }
     options.backlog.received(messages.length, admission.max);
+    pollers.received(messages.length, admission.max);
     if (messages.length === 0) admission.settle(0, 0);
     else {
       const bytes = await publish(options, messages, { polledAtMs, admission, stop: signals.stop });

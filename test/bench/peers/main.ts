@@ -17,7 +17,7 @@ import { contestOfWriters } from './writers.ts';
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '1000000' },
-    messages: { type: 'string', default: '100000' },
+    messages: { type: 'string', default: '200000' },
     rounds: { type: 'string', default: '5' },
     only: { type: 'string' },
     add: { type: 'boolean', default: false },

@@ -1,0 +1,52 @@
+/** So that one polls while the other hands over what it got. */
+const always = 2;
+/** Of an answer that is full: above, there is more than is taken; below, fewer take as much. */
+const [moreAbove, fewerBelow] = [0.5, 0.25];
+/** Of the latest answer in the mean: it remembers about eight. */
+const weight = 1 / 8;
+
+/**
+ * How many of the receivers poll: all at first, then **as many as get answers that are half full on average**, and two always. Of a quiet queue
+ * more would share each handful of messages, an answer, a poll and a request to Kafka for every one of them; and SQS charges for a poll that brings nothing.
+ */
+export class Pollers {
+  readonly #least: number;
+  readonly #most: number;
+  readonly #parked = new Map<number, () => void>();
+  #wanted: number;
+  #fill = moreAbove;
+
+  constructor(receivers: number) {
+    this.#least = Math.min(always, receivers);
+    this.#most = receivers;
+    this.#wanted = receivers;
+  }
+
+  /** Whether receiver `index` (of 0 … receivers − 1) should poll now. */
+  wants(index: number): boolean {
+    return index < this.#wanted;
+  }
+
+  /** An answer had so many messages of those asked for. */
+  received(messages: number, asked: number): void {
+    this.#fill += weight * (messages / asked - this.#fill);
+    if (this.#fill > moreAbove && this.#wanted < this.#most) {
+      this.#wanted += 1;
+      this.#parked.get(this.#wanted - 1)?.();
+    } else if (this.#fill < fewerBelow && this.#wanted > this.#least) {
+      this.#wanted -= 1;
+    }
+  }
+
+  /** Resolves when receiver `index` may be wanted, or `stop` aborts. */
+  async park(index: number, stop: AbortSignal): Promise<void> {
+    if (stop.aborted || this.wants(index)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#parked.set(index, resolve);
+    const wake = () => resolve();
+    stop.addEventListener('abort', wake, { once: true });
+    await promise;
+    stop.removeEventListener('abort', wake);
+    this.#parked.delete(index);
+  }
+}
