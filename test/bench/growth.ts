@@ -8,6 +8,7 @@ import { openRowSample } from './open-sample.ts';
 import { describeMachine, lastGrowth, machine, saveResult } from './results.ts';
 import { openBenchServers, postgresSettings, type BenchServers } from './servers.ts';
 import { measureInto, Sink, type Sample } from './sink.ts';
+import { median } from './spread.ts';
 import { WriterBench } from './writer-bench.ts';
 
 /**
@@ -59,7 +60,7 @@ if (measured['partitions'])
   );
 if (measured['backlog'])
   console.log(
-    `peak memory, longest / shortest: ${ratio(measured['backlog'], ([one]) => one?.peakMiB ?? Number.NaN)}`,
+    `peak memory, longest / shortest: ${ratio(measured['backlog'], (list) => median(list.map(({ peakMiB }) => peakMiB ?? Number.NaN)))}`,
   );
 // Parts that were not measured now stay as they were measured last.
 const parts = {

@@ -110,7 +110,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the time of now instead of SentTimestamp',
     file: 'shared/streams/identity.ts',
-    find: '? record.timestampMs : epochMs',
+    find: '? timestampMs : epochMs',
     replace: '? Date.now() : epochMs',
     caughtBy: ['db/rows/encode'],
   },

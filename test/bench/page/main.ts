@@ -27,7 +27,8 @@ if (values.measure) {
 const intro = `# Performance
 
 Made by \`npm run bench:page\` from the results beside it (\`docs/performance/*.json\`); with \`-- --measure\` it measures them anew. Everything runs on one machine in
-one run: Kafka 4.3, Postgres 18 with fsync on, an SQS server, the program measured and the one that measures. Every row and message is counted and a sample of
+one run: Kafka 4.3, Postgres 18 with fsync on, an SQS server (fauxqs, with a queue that takes a message from its front at once, however many wait: as it comes, that
+is three quarters of its time at 100,000, for every client), the program measured and the one that measures. Every row and message is counted and a sample of
 the sealed fields opened; a contender that loses or doubles one ends the run. Peers are built from their released Go modules and run with the best settings that
 were found (\`test/bench/peers\`): they encrypt two fields with AES-GCM and hash two, Sluice seals under a public-key scheme with bound data, validates and keeps a
 ledger. Rates on a machine that others share say little; **look at CPU a row, at the ratios, and at how far two runs of the same thing differ (A/A)**.

@@ -159,9 +159,12 @@ export function growthSection({ parts }: Result<'growth'>): Section {
     const verdict: Record<string, string> = {
       rows: `Full / empty: ${figure(rateOf(last) / rateOf(first))}; goal 0.8: ${met(rateOf(last) >= 0.8 * rateOf(first))}.`,
       partitions: `Most / fewest: ${figure(totalCpuOf(last) / totalCpuOf(first))}; goal within 0.2 of 1: ${met(Math.abs(totalCpuOf(last) / totalCpuOf(first) - 1) <= 0.2)}.`,
-      backlog: `Longest / shortest: ${figure((last[0]?.peakMiB ?? 0) / (first[0]?.peakMiB ?? 1))}; goal: flat.`,
+      backlog: `Longest / shortest: ${figure(peakOf(last) / peakOf(first))}; goal: flat.`,
     };
-    const runs = part === 'backlog' ? 'One run each' : `${rows} rows a run, medians of ${rounds} in turns`;
+    const runs =
+      part === 'backlog'
+        ? `Medians of ${rounds} runs, one of the longest`
+        : `${rows} rows a run, medians of ${rounds} in turns`;
     const how = `${describeMachine(machine)}. ${runs}.`;
     return `### ${titles[part] ?? part}\n\n${how}\n\n${table}\n\n${verdict[part] ?? ''}\n`;
   });
@@ -173,6 +176,10 @@ Postgres has 4 GB of shared buffers here, 1 GB above: the key's index of a day o
 ${tables.join('\n')}`,
     pictures: {},
   };
+}
+
+function peakOf(list: readonly Sample[]): number {
+  return median(list.map(({ peakMiB }) => peakMiB ?? Number.NaN));
 }
 
 export function restartSection({ machine, rounds, goals, titles, samples }: Result<'restart'>): Section {

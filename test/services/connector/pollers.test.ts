@@ -56,7 +56,7 @@ describe('Pollers', () => {
     answers(pollers, 20, 0);
     const woken: number[] = [];
     const parked = [2, 3].map((index) => pollers.park(index, never).then(() => woken.push(index)));
-    while (pollers.wants(2) === false) pollers.received(asked, asked);
+    while (!pollers.wants(2)) pollers.received(asked, asked);
     await parked[0];
     expect(woken).toEqual([2]);
     pollers.received(asked, asked);

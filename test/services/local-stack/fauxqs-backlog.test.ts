@@ -10,8 +10,9 @@ describe('Backlog', () => {
         const array = [...given];
         const backlog = new Backlog(given);
         for (const one of steps) {
-          if (one === 'shift') expect(backlog.shift()).toBe(array.shift());
-          else expect(backlog.push(one)).toBe(array.push(one));
+          const of = (queue: Backlog<number> | number[]) =>
+            one === 'shift' ? queue.shift() : queue.push(one);
+          expect(of(backlog)).toBe(of(array));
           expect(backlog).toHaveLength(array.length);
         }
         expect([...backlog]).toEqual(array);
