@@ -1,12 +1,12 @@
 /** So that one polls while the other hands over what it got. */
 const always = 2;
-/** Of an answer that is full: above, there is more than is taken; below, fewer take as much. */
-const [moreAbove, fewerBelow] = [0.5, 0.25];
+/** Of an answer that is full: above, there may be more than is taken (SQS gives "up to" ten, also of a backlog); below, fewer take as much. */
+const [moreAbove, fewerBelow] = [0.3, 0.15];
 /** Of the latest answer in the mean: it remembers about eight. */
 const weight = 1 / 8;
 
 /**
- * How many of the receivers poll: all at first, then **as many as get answers that are half full on average**, and two always. Of a quiet queue
+ * How many of the receivers poll: all at first, then **as many as get answers that are a sixth to a third full**, and two always. Of a quiet queue
  * more would share each handful of messages, an answer, a poll and a request to Kafka for every one of them; and SQS charges for a poll that brings nothing.
  */
 export class Pollers {

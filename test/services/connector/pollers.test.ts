@@ -26,15 +26,22 @@ describe('Pollers', () => {
     expect(polling(pollers)).toBe(2);
   });
 
-  test('they come to as many as get answers that are half full', () => {
+  test('they come to as many as get answers that are a sixth to a third full', () => {
     const pollers = new Pollers(64);
     // Twenty messages are there whenever all have polled once.
     for (let round = 0; round < 500; round++) {
       const share = Math.min(asked, 20 / polling(pollers, 64));
       answers(pollers, polling(pollers, 64), share);
     }
-    expect(polling(pollers, 64)).toBeGreaterThanOrEqual(4);
-    expect(polling(pollers, 64)).toBeLessThanOrEqual(8);
+    expect(polling(pollers, 64)).toBeGreaterThanOrEqual(6);
+    expect(polling(pollers, 64)).toBeLessThanOrEqual(14);
+  });
+
+  test('all poll a queue that never gives more than four at a time', () => {
+    const pollers = new Pollers(8);
+    answers(pollers, 20, 0);
+    answers(pollers, 40, 4);
+    expect(polling(pollers)).toBe(8);
   });
 
   test('of answers of two it matters whether two were asked for', () => {
