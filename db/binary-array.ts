@@ -2,6 +2,7 @@ import { writeUuid } from '../shared/crypto/uuid.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { dayOf, msPerDay, type Day } from '../shared/time.ts';
 import { writeUtf8 } from '../shared/utf8.ts';
+import { returnMemory, takeMemory } from './array-memory.ts';
 
 /**
  * Parameters of array types in Postgres's binary format (`array_recv`): dimensions, whether there are nulls, the element type's oid, then
@@ -47,26 +48,6 @@ function arrayOf<T>(
   return array.array;
 }
 
-/** Memory of arrays that have been sent. What lies outside the heap makes V8 collect the whole of it when it is thrown away. */
-const spare: Buffer[] = [];
-const leastSpareBytes = 16_384;
-/** The columns of batches that are encoded, sent, and waited for. */
-const mostSpare = 48;
-
-/** The smallest that is large enough, and not much too large. */
-function takeSpare(bytes: number): Buffer | undefined {
-  let best = -1;
-  let bestLength = 4 * bytes;
-  for (let i = 0; i < spare.length; i += 1) {
-    const { length } = spare[i] ?? spareless;
-    if (length < bytes || length > bestLength) continue;
-    [best, bestLength] = [i, length];
-  }
-  return best === -1 ? undefined : spare.splice(best, 1)[0];
-}
-
-const spareless = Buffer.alloc(0);
-
 /**
  * An array in the making: its elements are pushed, or one is {@link open}ed, written into {@link bytes} and {@link close}d where it ends. So what is
  * made is made in its place, and no element is an object of its own, for a garbage collector to copy for as long as the batch is on its way.
@@ -85,7 +66,7 @@ export class GrowingArray {
   constructor(type: ElementType, expectedBytes: number) {
     this.#type = type;
     const needed = headerBytes + expectedBytes;
-    this.bytes = takeSpare(needed) ?? Buffer.allocUnsafe(needed);
+    this.bytes = takeMemory(needed);
   }
 
   static of(type: ElementType, elements: Iterable<string | Buffer | null>): GrowingArray {
@@ -139,13 +120,13 @@ export class GrowingArray {
     this.close(start + writeUtf8(this.bytes, start, text));
   }
 
-  /** With one beyond 32 bits there is no {@link array}. */
+  /** With one beyond 32 bits there is no {@link array}. It keeps its place, in eight bytes, by which {@link pick} knows it. */
   pushInteger(value: number | null): void {
     if (value === null) return this.pushNull();
     const start = this.open(int8Bytes);
-    const fits = value === (value | 0);
-    if (!fits) this.#outOfRange = true;
-    this.close(fits ? this.bytes.writeInt32BE(value, start) : this.bytes.writeDoubleBE(value, start));
+    if (value === (value | 0)) return this.close(this.bytes.writeInt32BE(value, start));
+    this.close(this.bytes.writeDoubleBE(value, start));
+    this.#outOfRange = true;
   }
 
   /** Days since 1970-01-01. */
@@ -221,11 +202,7 @@ export class GrowingArray {
 
   /** Gives its memory to arrays to come. **Nothing may read it any more**: no socket that it has not left yet either. */
   release(): void {
-    if (this.bytes.length >= leastSpareBytes) {
-      // What was let go of first may be of a size that is asked for no more.
-      if (spare.length === mostSpare) spare.shift();
-      spare.push(this.bytes);
-    }
+    returnMemory(this.bytes);
     this.bytes = Buffer.alloc(0);
     this.#at = headerBytes;
     this.#length = 0;

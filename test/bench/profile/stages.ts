@@ -36,7 +36,7 @@ export const writerStages: readonly Stage[] = [
   { name: 'tokens', files: /shared\/crypto\/token/ },
   // What both use, sodium-heap and the like, is its caller's.
   { name: 'fields sealed', files: /shared\/crypto\/(?:field|nonce-pool|uuid)/ },
-  { name: 'binary arrays', files: /db\/binary-array/ },
+  { name: 'binary arrays', files: /db\/(binary-array|array-memory)/ },
   { name: 'batches, columns, ledger', files: /db\/rows\// },
   { name: 'statement and protocol of Postgres', files: /node_modules\/(?:pg|drizzle)|\/db\// },
   { name: 'Kafka requests and answers', files: /node_modules\/kafkajs|shared\/kafka\// },
