@@ -91,6 +91,7 @@ export async function runConnector(
 
   const sqs = (what: string) => outageOf(`sqs ${what}`);
   const backlog = new Backlog(deps.receivers);
+  const pollers = new Pollers(deps.receivers);
   const budget = new Budget({ messages: deps.maxMessages, bytes: deps.maxBytes });
   const finish = (item: Held, how: MessageEnd) => {
     item.trace?.end(how);
@@ -141,7 +142,7 @@ export async function runConnector(
   const polls = new AbortController();
   const upkeep = Promise.all([
     visibility.run(end.signal).catch(fail),
-    summarise({ queue, counts, budget, visibility, log, observer }, end.signal),
+    summarise({ queue, counts, budget, pollers, visibility, log, observer }, end.signal),
     observer.run({ queue, counts, budget }, end.signal),
     checkWhenIdle(
       {
@@ -159,7 +160,7 @@ export async function runConnector(
     budget,
     sizes: new RecentSizes(),
     backlog,
-    pollers: new Pollers(deps.receivers),
+    pollers,
     visibility,
     sealing,
     publisher,

@@ -22,6 +22,11 @@ export class Pollers {
     this.#wanted = receivers;
   }
 
+  /** How many should poll now. */
+  get polling(): number {
+    return this.#wanted;
+  }
+
   /** Whether receiver `index` (of 0 … receivers − 1) should poll now. */
   wants(index: number): boolean {
     return index < this.#wanted;

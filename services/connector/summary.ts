@@ -4,12 +4,13 @@ import type { Queue } from '../../shared/sqs/ports.ts';
 import type { Budget } from './budget.ts';
 import type { Counts } from './held.ts';
 import type { ConnectorObserver } from './observe.ts';
+import type { Pollers } from './pollers.ts';
 import type { Visibility } from './visibility.ts';
 
 const intervalMs = 60_000;
 
 /**
- * One line a minute: what was done in it, what is held, and how many messages SQS says are waiting. The same question to
+ * One line a minute: what was done in it, how many receivers poll, what is held, and how many messages SQS says are waiting. The same question to
  * SQS brings the queue's visibility timeout up to date; when SQS does not answer, the line goes without.
  */
 export async function summarise(
@@ -17,6 +18,7 @@ export async function summarise(
     queue: Queue;
     counts: Counts;
     budget: Budget;
+    pollers: Pollers;
     visibility: Visibility;
     log: Logger;
     /** Told what SQS says. */
@@ -43,6 +45,7 @@ export async function summarise(
         expired: now.expired - before.expired,
         unsealable: now.unsealable - before.unsealable,
         held: options.visibility.size,
+        polling: options.pollers.polling,
         reservedBytes: options.budget.used.bytes,
         waiting: attributes?.visible,
       },

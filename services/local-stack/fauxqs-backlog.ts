@@ -1,6 +1,6 @@
 /**
  * fauxqs 2.4 keeps waiting messages in an array and takes them from its front. Beyond 16,384 elements V8 moves all the others for each one that is
- * taken: with 100,000 waiting, **three quarters of the server's time**, for whoever reads the queue. So its queues get a {@link Backlog}.
+ * taken: with 100,000 waiting, **three quarters of the server's time**, for whoever reads the queue. So its queues get a {@link Fifo}.
  *
  * @throws TypeError when fauxqs is not the one that was expected
  */
@@ -11,7 +11,7 @@ export async function mendBacklog(): Promise<void> {
   const { dequeue } = prototype;
   prototype.dequeue = function dequeueFromBacklog(...given) {
     // It was an array when the queue was made, and is one again once it was purged.
-    if (Array.isArray(this.messages)) this.messages = new Backlog(this.messages);
+    if (Array.isArray(this.messages)) this.messages = new Fifo(this.messages);
     return dequeue.apply(this, given);
   };
 }
@@ -29,7 +29,7 @@ function hasQueueClass(
 }
 
 /** What fauxqs asks of its array of messages, first in, first out; each is moved once at most. */
-export class Backlog<T> implements Iterable<T> {
+export class Fifo<T> implements Iterable<T> {
   #items: (T | undefined)[];
   #first = 0;
 

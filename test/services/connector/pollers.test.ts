@@ -5,7 +5,9 @@ const asked = 10;
 const never = new AbortController().signal;
 
 function polling(pollers: Pollers, of = 8): number {
-  return Array.from({ length: of }, (_, index) => pollers.wants(index)).filter(Boolean).length;
+  const count = Array.from({ length: of }, (_, index) => pollers.wants(index)).filter(Boolean).length;
+  expect(pollers.polling).toBe(count);
+  return count;
 }
 
 function answers(pollers: Pollers, count: number, messages: number): void {

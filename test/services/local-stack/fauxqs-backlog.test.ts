@@ -1,17 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Backlog, mendBacklog } from '../../../services/local-stack/fauxqs-backlog.ts';
+import { Fifo, mendBacklog } from '../../../services/local-stack/fauxqs-backlog.ts';
 
-describe('Backlog', () => {
+describe('Fifo', () => {
   test('is an array, as far as fauxqs asks', () => {
     const step = fc.oneof(fc.constant('shift' as const), fc.nat());
     fc.assert(
       fc.property(fc.array(fc.nat()), fc.array(step, { maxLength: 200 }), (given, steps) => {
         const array = [...given];
-        const backlog = new Backlog(given);
+        const backlog = new Fifo(given);
         for (const one of steps) {
-          const of = (queue: Backlog<number> | number[]) =>
-            one === 'shift' ? queue.shift() : queue.push(one);
+          const of = (queue: Fifo<number> | number[]) => (one === 'shift' ? queue.shift() : queue.push(one));
           expect(of(backlog)).toBe(of(array));
           expect(backlog).toHaveLength(array.length);
         }
