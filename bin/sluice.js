@@ -41,9 +41,10 @@ if (major < required) {
   const { enableCompileCache, registerHooks } = await import('node:module');
   // Compiled code, and TypeScript with its types taken out, from one start to the next. Where it cannot be written, it is done again.
   enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/sluice', import.meta.url)));
-  registerHooks({ resolve: resolveLean });
+  const lean = registerHooks({ resolve: resolveLean });
   const { runCli } = await import('../services/cli.ts');
-  await runCli(process.argv);
+  // Until all is loaded: with it a `require` takes ten times as long, and kafkajs does two for every request.
+  await runCli(process.argv, () => lean.deregister());
 } else {
   // The same process, begun again: V8 takes these flags at its start only, and a child would stand between it and its signals.
   const { execPath, execArgv, argv } = process;

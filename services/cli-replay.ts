@@ -5,7 +5,7 @@ import type { ReplayRunOptions } from './replayer/main.ts';
 import type { ReplayPlanOptions } from './replayer/request.ts';
 
 /** `sluice replay …`: docs/replay.md, and docs/backfill.md for shadow tables. */
-export function registerReplay(program: Command): void {
+export function registerReplay(program: Command, loaded: () => void): void {
   const replay = commandOf(program, 'replay', 'Read a range of a topic once more, beside the live writers');
   registerPlan(replay);
   commandOf(replay, 'run', 'Do what a plan says; again after a crash, or on several machines at once')
@@ -13,6 +13,7 @@ export function registerReplay(program: Command): void {
     .option('--json', 'progress as lines of JSON on standard error, and the report as JSON')
     .action(async ({ plan, ...options }: ReplayRunOptions & { plan: string }) => {
       const { replayRun } = await import('./replayer/main.ts');
+      loaded();
       process.exitCode = await replayRun(plan, options);
     });
   commandOf(
@@ -25,6 +26,7 @@ export function registerReplay(program: Command): void {
     .option('--json', 'as with run')
     .action(async (job: string, options: ReplayRunOptions & { detach?: boolean }) => {
       const { replayResume } = await import('./replayer/main.ts');
+      loaded();
       process.exitCode = await replayResume(job, options);
     });
   commandOf(replay, 'status', 'How a job stands, or all jobs')

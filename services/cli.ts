@@ -11,10 +11,10 @@ import type { StackAction, StackCommandOptions } from './local-stack/main.ts';
 /**
  * `npx sluice <command>`. Parses arguments and loads `services/<command>/main.ts` on demand, so that a writer never loads
  * what only the demo needs. Exit codes: 0 done · 1 failed, or a check found something · 2 wrong flag or setting ·
- * 3 a server cannot be reached.
+ * 3 a server cannot be reached. `loaded` is called by what moves messages: all of its modules are there.
  */
-export async function runCli(argv: string[]): Promise<void> {
-  const program = buildProgram();
+export async function runCli(argv: string[], loaded: () => void = () => {}): Promise<void> {
+  const program = buildProgram(loaded);
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -39,7 +39,7 @@ function report(error: unknown): number {
   return 1;
 }
 
-function buildProgram(): Command {
+function buildProgram(loaded: () => void): Command {
   const program = new Command('sluice')
     .description(
       'Moves login events from SQS through Kafka into Postgres, sealed, without losing or doubling one.',
@@ -53,12 +53,12 @@ function buildProgram(): Command {
   registerMigrate(program);
   registerMaintain(program);
   registerVerify(program);
-  registerConnector(program);
-  registerWriter(program);
+  registerConnector(program, loaded);
+  registerWriter(program, loaded);
   registerTrace(program);
   registerWatch(program);
   registerDlq(program);
-  registerReplay(program);
+  registerReplay(program, loaded);
   registerCustody(program);
   registerDemo(program);
   registerStack(program);
@@ -111,19 +111,21 @@ function registerVerify(program: Command): void {
     });
 }
 
-function registerConnector(program: Command): void {
+function registerConnector(program: Command, loaded: () => void): void {
   pretty(commandOf(program, 'connector', 'SQS → the raw topic in Kafka, until SIGTERM')).action(
     async (options: { pretty?: boolean }) => {
       const { connector } = await import('./connector/main.ts');
+      loaded();
       process.exitCode = await connector(options);
     },
   );
 }
 
-function registerWriter(program: Command): void {
+function registerWriter(program: Command, loaded: () => void): void {
   pretty(commandOf(program, 'writer', 'Kafka → sealed rows in Postgres, until SIGTERM')).action(
     async (options: { pretty?: boolean }) => {
       const { writer } = await import('./writer/main.ts');
+      loaded();
       process.exitCode = await writer(options);
     },
   );
