@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { drizzle } from 'drizzle-orm/node-postgres';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { sql, type Assume, type SQL } from 'drizzle-orm';
 import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
 import { PgDialect } from 'drizzle-orm/pg-core';
@@ -7,6 +7,7 @@ import { PipelineError } from '../shared/errors.ts';
 import { classifyDatabaseError, sqlStateOf } from './classify.ts';
 import { copyFrom, copyTo, SourceFailed } from './copy.ts';
 import { queryDirectly } from './direct-query.ts';
+import { PreparedTexts } from './prepared-texts.ts';
 import { Servers } from './servers.ts';
 
 export interface Result<Row> {
@@ -180,9 +181,10 @@ interface PooledConnection extends PinnedConnection, PreparingConnection {
 }
 
 const dialect = new PgDialect();
+const preparedTexts = new PreparedTexts();
 
 function connectionOf(client: PoolClient, onReadOnly: () => void): PooledConnection {
-  const orm = drizzle({ client });
+  let orm: NodePgDatabase | undefined;
   let broken = false;
   const failed = (error: unknown): never => {
     const state = sqlStateOf(error);
@@ -194,15 +196,13 @@ function connectionOf(client: PoolClient, onReadOnly: () => void): PooledConnect
     async execute<Row extends QueryResultRow>(statement: SQL<Row> | SQL) {
       // It would wait behind the statement that never ended.
       if (broken) throw new PipelineError('DATABASE_UNAVAILABLE', 'the connection broke');
+      orm ??= drizzle({ client });
       return orm.execute<Row>(statement).then(resultOf, failed);
     },
     async executePrepared<Row extends QueryResultRow>(name: string, statement: SQL<Row> | SQL) {
       if (broken) throw new PipelineError('DATABASE_UNAVAILABLE', 'the connection broke');
-      const { sql: text, params: values } = dialect.sqlToQuery(statement);
-      return queryDirectly<Assume<Row, QueryResultRow>>(client, { name, text, values }).then(
-        resultOf,
-        failed,
-      );
+      const prepared = preparedTexts.statementOf(name, statement);
+      return queryDirectly<Assume<Row, QueryResultRow>>(client, prepared).then(resultOf, failed);
     },
     async *copyTo(statement) {
       let ended = false;
