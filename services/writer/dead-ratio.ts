@@ -19,6 +19,13 @@ export interface DeadCount {
   readonly dead: number;
 }
 
+interface Counted {
+  readonly partition: number;
+  readonly count: DeadCount;
+  /** By a process before this one. */
+  readonly past: boolean;
+}
+
 /** One batch on its way. */
 export interface BatchRatio {
   /**
@@ -40,10 +47,11 @@ export interface BatchRatio {
  */
 export class DeadRatio {
   readonly #limits: DeadRatioLimits;
-  readonly #window: { readonly partition: number; readonly count: DeadCount; readonly past: boolean }[] = [];
+  readonly #window: Counted[] = [];
   readonly #all = { records: 0, dead: 0 };
   /** Of this process. */
   readonly #own = { records: 0, dead: 0 };
+  readonly #byPartition = new Map<number, { records: number; dead: number }>();
 
   /** `past` is what the notes of the group's offsets say. */
   constructor(limits: DeadRatioLimits, past: ReadonlyMap<number, DeadCount> = new Map()) {
@@ -81,25 +89,34 @@ export class DeadRatio {
    */
   note(partition: number): string | undefined {
     if (this.#limits.maxRatio >= 1) return undefined;
-    const counts = this.#window.filter((entry) => entry.partition === partition).map(({ count }) => count);
-    return `dead=${sum(counts, 'dead')}/${sum(counts, 'records')}`;
+    const { dead, records } = this.#partition(partition);
+    return `dead=${dead}/${records}`;
   }
 
   #add(partition: number, count: DeadCount, past: boolean): void {
-    this.#window.push({ partition, count, past });
-    this.#count(count, past, 1);
+    const entry = { partition, count, past };
+    this.#window.push(entry);
+    this.#count(entry, 1);
     for (let first = this.#window[0]; first !== undefined; first = this.#window[0]) {
       if (this.#all.records - first.count.records < this.#limits.windowRecords) return;
       this.#window.shift();
-      this.#count(first.count, first.past, -1);
+      this.#count(first, -1);
     }
   }
 
-  #count({ records, dead }: DeadCount, past: boolean, sign: 1 | -1): void {
-    for (const total of past ? [this.#all] : [this.#all, this.#own]) {
+  #count({ partition, count: { records, dead }, past }: Counted, sign: 1 | -1): void {
+    for (const total of [this.#all, this.#partition(partition), ...(past ? [] : [this.#own])]) {
       total.records += sign * records;
       total.dead += sign * dead;
     }
+  }
+
+  #partition(partition: number): { records: number; dead: number } {
+    const known = this.#byPartition.get(partition);
+    if (known !== undefined) return known;
+    const none = { records: 0, dead: 0 };
+    this.#byPartition.set(partition, none);
+    return none;
   }
 }
 
@@ -112,10 +129,6 @@ export function pastOf(notes: ReadonlyMap<number, string>): Map<number, DeadCoun
     past.set(partition, { records: Number(records), dead: Number(dead) });
   }
   return past;
-}
-
-function sum(counts: readonly DeadCount[], key: keyof DeadCount): number {
-  return counts.reduce((total, count) => total + count[key], 0);
 }
 
 /**
