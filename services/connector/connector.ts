@@ -100,6 +100,7 @@ export async function runConnector(
   };
   const deleter = new Deleter({
     queue,
+    fifo: attributes.fifo,
     outage: sqs('delete'),
     force,
     onDone: (items, outcome) => {

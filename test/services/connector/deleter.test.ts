@@ -8,7 +8,7 @@ import { held, never, quiet } from './fixtures.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-async function setUp(messages: number, force: AbortSignal = never) {
+async function setUp(messages: number, { force = never, fifo = false } = {}) {
   const queue = new FakeQueue({ clock: Date.now, visibilityTimeoutSeconds: 600 });
   for (let i = 0; i < messages; i++) queue.send(`body ${i}`);
   const items: Held[] = [];
@@ -20,6 +20,7 @@ async function setUp(messages: number, force: AbortSignal = never) {
   const fatal: unknown[] = [];
   const deleter = new Deleter({
     queue,
+    fifo,
     outage: new Outage('sqs', { log: quiet }),
     force,
     onDone: (batch, outcome) => done[outcome].push(...batch),
@@ -30,12 +31,15 @@ async function setUp(messages: number, force: AbortSignal = never) {
 }
 
 describe('Deleter', () => {
-  test('deletes in tens, and what is left over after a short linger', async () => {
-    const { queue, items, deleter, done, deletes } = await setUp(25);
+  test.each([
+    { kind: 'standard', fifo: false, ms: 50 },
+    { kind: 'FIFO, whose groups wait for it', fifo: true, ms: 5 },
+  ])('deletes in tens, and what is left over after $ms ms ($kind)', async ({ fifo, ms }) => {
+    const { queue, items, deleter, done, deletes } = await setUp(25, { fifo });
     for (const item of items) deleter.add([item]);
-    await vi.advanceTimersByTimeAsync(0);
+    await vi.advanceTimersByTimeAsync(ms - 1);
     expect(deletes().map((batch) => batch.length)).toEqual([10, 10]);
-    await vi.advanceTimersByTimeAsync(10);
+    await vi.advanceTimersByTimeAsync(1);
     expect(deletes().map((batch) => batch.length)).toEqual([10, 10, 5]);
     expect(queue.remaining).toBe(0);
     expect(done.deleted).toHaveLength(25);
@@ -78,7 +82,7 @@ describe('Deleter', () => {
 
   test('close waits for a retry under way; force ends the wait', async () => {
     const force = new AbortController();
-    const { queue, items, deleter, done, fatal } = await setUp(5, force.signal);
+    const { queue, items, deleter, done, fatal } = await setUp(5, { force: force.signal });
     queue.outages.set('delete', 'SQS_UNAVAILABLE');
     deleter.add(items);
     let closed = false;

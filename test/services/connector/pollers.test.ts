@@ -39,6 +39,25 @@ describe('Pollers', () => {
     expect(polling(pollers, 64)).toBeLessThanOrEqual(14);
   });
 
+  test('two poll while one gets all that comes and the others are sent away with nothing', () => {
+    const pollers = new Pollers(8);
+    for (let tick = 0; tick < 100; tick++) {
+      const others = polling(pollers) - 1;
+      answers(pollers, 1, asked);
+      answers(pollers, others, 0);
+    }
+    expect(polling(pollers)).toBe(2);
+  });
+
+  test('an empty answer now and then does not thin out those who read a backlog', () => {
+    const pollers = new Pollers(8);
+    for (let i = 0; i < 20; i++) {
+      answers(pollers, 15, asked);
+      answers(pollers, 1, 0);
+      expect(polling(pollers)).toBe(8);
+    }
+  });
+
   test('all poll a queue that never gives more than four at a time', () => {
     const pollers = new Pollers(8);
     answers(pollers, 20, 0);
