@@ -122,7 +122,8 @@ export function latencySection({ machine, seconds, rounds, samples }: Result<'la
       ['', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'connector CPU %', 'writer CPU %', 'Postgres CPU %'],
       rows,
     );
-    return `### ${perSecond} a second\n\n![Latency](performance/${file})\n\n${table}\n`;
+    const verdicts = latencyVerdicts(byMover, Number(perSecond));
+    return `### ${perSecond} a second\n\n![Latency](performance/${file})\n\n${table}\n\n${verdicts.join('\n')}\n`;
   });
   const flush = median(
     Object.values(samples).flatMap((byMover) =>
@@ -136,6 +137,29 @@ when that is flushed. Sluice runs with every setting at its default; the peers w
 
 ${parts.join('\n')}`;
   return { markdown, pictures };
+}
+
+/** At a rate that is not idle, milliseconds; and no more than the best peer's, always. */
+const latencyGoals = { p50: 10, p99: 25 };
+
+function latencyVerdicts(
+  byMover: Result<'latency'>['samples'][string],
+  perSecond: number,
+): readonly string[] {
+  const medians = (quantile: string) =>
+    Object.entries(byMover)
+      .map(([name, list]) => ({ name, ms: median(list.map((sample) => sample[quantile] ?? Number.NaN)) }))
+      .toSorted((a, b) => a.ms - b.ms);
+  return Object.entries(latencyGoals).flatMap(([quantile, goal]) => {
+    const ours = medians(quantile).find(({ name }) => isOurs(name));
+    const best = medians(quantile).find(({ name }) => !isOurs(name));
+    if (ours === undefined || best === undefined) return [];
+    const busy = perSecond >= 500;
+    const isMet = busy ? ours.ms <= goal && ours.ms < best.ms : ours.ms <= best.ms;
+    return [
+      `- ${quantile}: **${ours.ms.toFixed(1)} ms**, the best peer ${best.ms.toFixed(1)} (${best.name}); goal ${busy ? `${goal} and below it` : 'no worse'}: ${met(isMet)}`,
+    ];
+  });
 }
 
 export function growthSection({ parts }: Result<'growth'>): Section {
