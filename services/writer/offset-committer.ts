@@ -4,10 +4,10 @@ import { sleep } from '../../shared/lifecycle.ts';
 import type { WriterObserver } from './observe.ts';
 
 /**
- * Not after every batch: a commit is a write to a replicated topic. What a crash makes us read again is at most this much,
- * and reading again is harmless.
+ * Not after every batch: a commit is a write to a replicated topic, and costs a broker more than a small fetch. What a crash or a rebalance makes us
+ * read again is what a tenth of a second brought, or a second if that is less than so many records; and reading again is harmless.
  */
-const intervalMs = 100;
+const interval = { leastMs: 100, mostMs: 1_000, records: 1_000 };
 
 /**
  * Commits offsets of what is durable, off the writing path and one commit at a time. A commit that fails is no outage of ours: the
@@ -18,7 +18,10 @@ export class OffsetCommitter {
   readonly #log: Logger;
   readonly #observer: Pick<WriterObserver, 'committing'> | undefined;
   readonly #noteOf: (partition: number) => string | undefined;
+  readonly #ending = new AbortController();
   #pending = new Map<number, bigint>();
+  /** How many records the pending positions are worth. */
+  #records = 0;
   #running: Promise<void> | undefined;
 
   /** `noteOf`: what is kept beside the offset of a partition, as it is when the offset is committed. */
@@ -36,7 +39,9 @@ export class OffsetCommitter {
     this.#noteOf = options.noteOf ?? (() => undefined);
   }
 
-  advance(position: Position): void {
+  /** `records`: how many more have become durable. */
+  advance(position: Position, records: number): void {
+    this.#records += records;
     for (const [partition, offset] of position) this.#pending.set(partition, offset);
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -46,10 +51,12 @@ export class OffsetCommitter {
   /** The assignment changed: what is pending may belong to others now. */
   reset(): void {
     this.#pending.clear();
+    this.#records = 0;
   }
 
   /** Commits what is pending, once; for the end of a process. Best effort: what is not committed is read again. */
   async flush(): Promise<void> {
+    this.#ending.abort();
     await this.#running;
     await this.#commit();
   }
@@ -57,7 +64,15 @@ export class OffsetCommitter {
   async #run(): Promise<void> {
     while (this.#pending.size > 0) {
       await this.#commit();
-      await sleep(intervalMs);
+      await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    const { leastMs, mostMs, records } = interval;
+    for (let waitedMs = 0; waitedMs < mostMs; waitedMs += leastMs) {
+      await sleep(leastMs, this.#ending.signal);
+      if (this.#records >= records || this.#ending.signal.aborted) return;
     }
   }
 
@@ -65,6 +80,7 @@ export class OffsetCommitter {
     if (this.#pending.size === 0) return;
     const position = this.#pending;
     this.#pending = new Map();
+    this.#records = 0;
     try {
       const commit = () => this.#consumer.commit(position, this.#noteOf);
       await (this.#observer === undefined ? commit() : this.#observer.committing(position.size, commit));

@@ -154,7 +154,10 @@ export async function runWriter(
     ratio.done();
     for (const mark of job.markDurable) mark();
     counters.add(ledger);
-    committer.advance(watermark.position);
+    committer.advance(
+      watermark.position,
+      ledger.reduce((sum, { read }) => sum + read, 0),
+    );
   };
 
   const writing = (async () => {

@@ -15,7 +15,7 @@ export const mutants: readonly Mutant[] = [
     file: 'services/writer/writer.ts',
     find: '        const finished = finish({ slices, encoded, verdicts, markDurable, observed });',
     replace: `        for (const mark of markDurable) mark();
-        committer.advance(watermark.position);
+        committer.advance(watermark.position, 1_000);
         const finished = finish({ slices, encoded, verdicts, markDurable, observed });`,
     caughtBy: ['services/writer/writer'],
   },

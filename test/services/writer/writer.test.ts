@@ -149,6 +149,8 @@ describe('runWriter', () => {
       expect(violations()).toEqual([]);
     }
     await until(() => store.durable.size === 200);
+    // What a member that went had not yet committed is read again, and then committed.
+    await until(() => [0, 1, 2, 3].every((partition) => kafka.committed(groupId).get(partition) === 50n));
     for (const writer of writers) writer.stop();
     await Promise.all(writers.map(({ done }) => done));
     expect(violations()).toEqual([]);
