@@ -133,7 +133,8 @@ export function latencySection({ machine, seconds, rounds, samples }: Result<'la
   const markdown = `## Latency
 
 ${describeMachine(machine)}. ${seconds} s each, medians of ${rounds}. Until the time that Postgres gave the commit; the row is visible ${figure(flush)} ms later,
-when that is flushed. Sluice runs with every setting at its default; the peers with the batches named. Goal at 500 and 1,000 a second: p50 10 ms, p99 25 ms.
+when that is flushed. Sluice runs with every setting at its default; the peers with the batches named. Of 100 messages, p99
+is the slowest one.
 
 ${parts.join('\n')}`;
   return { markdown, pictures };
