@@ -4,8 +4,8 @@ import type { DirectStatement } from './direct-query.ts';
 
 const dialect = new PgDialect();
 
-/** In the place of a parameter. No text has it. */
-const hole = '\u0000';
+/** In the place of a parameter, and before a name, which is quoted. No text has them. */
+const [hole, quoted] = ['\u0000', '\u0001'];
 
 /**
  * The texts of prepared statements by name, so that Drizzle does not write the same one anew for every batch: **a fifth of the CPU of a writer
@@ -34,7 +34,7 @@ function takeApart(statement: SQL, parts: string[], values: unknown[]): boolean 
   return statement.queryChunks.every((chunk) => {
     if (chunk instanceof StringChunk) return parts.push(...chunk.value) > 0;
     if (chunk instanceof SQL) return takeApart(chunk, parts, values);
-    if (chunk instanceof Name) return parts.push(chunk.value) > 0;
+    if (chunk instanceof Name) return parts.push(quoted, chunk.value) > 0;
     const value: unknown = chunk instanceof Param ? encoded(chunk) : chunk;
     parts.push(hole);
     values.push(value);

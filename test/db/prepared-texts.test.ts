@@ -37,6 +37,13 @@ describe('PreparedTexts', () => {
 
   test.each([
     ['another table', insert(1, 'a', 'other')],
+    [
+      'a text where a name was',
+      sql`with x as (${sql`select ${1}::integer`}) insert into ${sql.raw('login')} values (${sql.join(
+        [sql.param(Buffer.from([1])), sql`${'a'}::text`, sql.param(1n), sql.param(null)],
+        sql`, `,
+      )}, ${sql.raw('now()')})`,
+    ],
     ['a value less', sql`with x as (${1}::integer) insert into login`],
     ['a value where a text was', sql`with x as (select 1::integer) insert into ${'login'}`],
     ['a list, which Drizzle puts in parentheses', sql`delete from login where id in ${[1, 2]}`],
