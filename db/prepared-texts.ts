@@ -8,7 +8,7 @@ const dialect = new PgDialect();
 const [hole, quoted] = ['\u0000', '\u0001'];
 
 /**
- * The texts of prepared statements by name, so that Drizzle does not write the same one anew for every batch: **a fifth of the CPU of a writer
+ * The texts of prepared statements by name, so that Drizzle does not write the same one anew for every batch: **a tenth of the CPU of a writer
  * in no hurry**. A statement is taken for a known one when all that it is made of is equal; any other, and what is made of more than texts,
  * names and values, goes through Drizzle.
  */
